@@ -1,0 +1,80 @@
+"""Span: one timed wait or piece of work, the record that every stage shares.
+
+Names follow the OpenTelemetry semantic conventions where they have one. Time is `int` nanoseconds on one monotonic
+clock (`time.perf_counter_ns`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+HTTP: Final = "http"  # a request to another service, until its body is read
+DNS: Final = "dns"  # a name being resolved
+CONNECT: Final = "connect"  # a TCP connection being made
+TLS: Final = "tls"  # a TLS handshake
+DB: Final = "db"  # a statement sent to a database, or its rows fetched
+SLEEP: Final = "sleep"  # a pause that the program asked for
+LOG: Final = "log"  # a log record handed to a handler
+CODEC: Final = "codec"  # bytes made from objects, or objects from bytes
+JOIN: Final = "join"  # waiting for a thread, task or future of this program
+INTERNAL: Final = "internal"  # a piece of the program named by hand or by a remedy
+TRACE: Final = "trace"  # one execution of the user's unit of work, marked by hand
+
+KINDS: Final = (HTTP, DNS, CONNECT, TLS, DB, SLEEP, LOG, CODEC, JOIN, INTERNAL, TRACE)
+
+WAITS: Final = frozenset({HTTP, DNS, CONNECT, TLS, DB, SLEEP, LOG, JOIN})
+"""Kinds during which the program does little but wait for something outside the running code."""
+
+CONNECTING: Final = frozenset({DNS, CONNECT, TLS})
+"""Kinds that a kept connection would not pay again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in source code: absolute `file`, `line` .. `end_line` (1-based), `column` .. `end_column` (0-based)."""
+
+    file: str
+    line: int
+    function: str
+    end_line: int = 0
+    column: int = -1
+    end_column: int = -1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One timed wait or piece of work, as it stands in a recording.
+
+    `site` is the innermost place in the user's own code, `invocation` the call of the user's function that it stands
+    in, `activity` the thread or task that ran it (ids within one recording; 0 is unknown). `input` and `output` are
+    keyed fingerprints of what went in and came out (0 is unknown), `sent` and `received` those of the single values
+    in them. `cpu_ns` is the thread's processor time inside the span, `cpu_start_ns` its reading at the start (-1 where
+    it was not read).
+    """
+
+    id: int
+    kind: str
+    name: str
+    start_ns: int
+    end_ns: int
+    activity: int = 0
+    invocation: int = 0
+    site: Place | None = None
+    attributes: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    input: int = 0
+    output: int = 0
+    sent: frozenset[int] = frozenset()
+    received: frozenset[int] = frozenset()
+    cpu_start_ns: int = -1
+    cpu_ns: int = -1
+    error: str = ""
+
+    @property
+    def duration_ns(self) -> int:
+        """How long it took."""
+        return self.end_ns - self.start_ns
