@@ -1,0 +1,57 @@
+"""Find the micro-delays that make a Python agent slow, price them, remove them, prove the gain."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0.dev0"
+
+if TYPE_CHECKING:
+    from microdelay.errors import MicrodelayError as MicrodelayError
+    from microdelay.record import span as span
+    from microdelay.record import start as start
+    from microdelay.record import stop as stop
+    from microdelay.record import trace as trace
+    from microdelay.remedy.cache import cached as cached
+    from microdelay.remedy.fan_out import fan_out as fan_out
+    from microdelay.remedy.log_buffer import BufferedHandler as BufferedHandler
+    from microdelay.remedy.log_buffer import LogBuffer as LogBuffer
+
+__all__ = [
+    "BufferedHandler",
+    "LogBuffer",
+    "MicrodelayError",
+    "cached",
+    "fan_out",
+    "span",
+    "start",
+    "stop",
+    "trace",
+]
+
+# Looked up on first use, so that `import microdelay` stays as light as the one thing that is used of it.
+_HOMES = {
+    "BufferedHandler": "microdelay.remedy.log_buffer",
+    "LogBuffer": "microdelay.remedy.log_buffer",
+    "MicrodelayError": "microdelay.errors",
+    "cached": "microdelay.remedy.cache",
+    "fan_out": "microdelay.remedy.fan_out",
+    "span": "microdelay.record",
+    "start": "microdelay.record",
+    "stop": "microdelay.record",
+    "trace": "microdelay.record",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'microdelay' has no attribute {name!r}")
+    value: object = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

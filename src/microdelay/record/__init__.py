@@ -1,0 +1,8 @@
+"""The recorder: what lives in the user's process and writes down what it waits for. Standard library only."""
+
+from __future__ import annotations
+
+from microdelay.record.session import start, stop
+from microdelay.record.explicit import span, trace
+
+__all__ = ["span", "start", "stop", "trace"]
