@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from microdelay.record.session import start, stop
 from microdelay.record.explicit import span, trace
+from microdelay.record.session import start, stop
 
 __all__ = ["span", "start", "stop", "trace"]

@@ -1,0 +1,39 @@
+"""Runs in the program's interpreter before its first line: `microdelay run` puts this folder on PYTHONPATH.
+
+It takes itself out of the way (path, environment, module), lets the user's own sitecustomize run as it would have, and
+starts the recorder. It fails open: whatever goes wrong here, the program runs.
+"""
+
+import os
+import sys
+
+
+def _step_aside() -> str:
+    """Undo what the launcher did to this process, and give the launcher's request."""
+    folder = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != folder]
+    before = os.environ.pop("MICRODELAY_PYTHONPATH", None)
+    if before is None:
+        os.environ.pop("PYTHONPATH", None)
+    else:
+        os.environ["PYTHONPATH"] = before
+    return os.environ.pop("MICRODELAY_RUN", "")
+
+
+_request = _step_aside()
+_self = sys.modules.pop("sitecustomize")
+try:
+    import sitecustomize  # noqa: F401  # the user's own, now that this folder is off the path
+except ImportError as _error:
+    if _error.name != "sitecustomize":
+        raise
+finally:
+    # The import system takes this module out and in again when it is done, so one of the name must be there.
+    sys.modules.setdefault("sitecustomize", _self)
+if _request:
+    try:
+        from microdelay.record import launch
+
+        launch.begin(_request)
+    except Exception as _error:
+        sys.stderr.write(f"microdelay: not recording, the recorder could not start: {_error!r}\n")

@@ -1,0 +1,128 @@
+"""Where in the user's code a wait stands, and in which call of which function.
+
+The innermost frame of the user's own code is the call site, kept as code object and instruction offset (line and
+column are looked up when the recording is written). Which *call* of that function it is comes from a mark: a small
+object put in `frame.f_trace` at the first wait below the frame. It dies with the frame, and its death is the end of
+the call. Without a global trace function `f_trace` is inert, so functions that never wait cost nothing. While a
+debugger or coverage tool owns tracing, frames are not marked.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+import sysconfig
+from types import CodeType, FrameType
+from typing import Any
+
+from microdelay.record.events import INVOKE, RETURN, now, push, state
+
+MAX_FRAMES = 300
+"""Frames that a walk looks at before it gives up; deeper user code is not worth the time."""
+
+Site = tuple[int, CodeType | None, int]
+"""(invocation id, code, instruction offset); (0, None, 0) where no user code is on the stack."""
+
+NOWHERE: Site = (0, None, 0)
+
+_ids = itertools.count(1)
+_is_user: dict[str, bool] = {}
+_library_prefixes: tuple[str, ...] = ()
+_user_prefixes: tuple[str, ...] = ()
+
+boundaries: set[CodeType] = set()
+"""Code objects at which one activity's stack ends, although the thread's goes on (asyncio's `Handle._run`)."""
+
+
+class Mark:
+    """One call of one user function, alive as long as its frame."""
+
+    __slots__ = ("id",)
+
+    def __init__(self, invocation: int) -> None:
+        self.id = invocation
+
+    def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
+        """Do nothing for a debugger that starts later and finds this mark in `f_trace`."""
+
+    # Defaults are bound early: at interpreter exit module globals may be gone before the last frame is.
+    def __del__(self, push: Any = push, now: Any = now, returned: int = RETURN, state: Any = state) -> None:
+        if state.on:
+            push((returned, self.id, now()))
+
+
+def configure(user_prefixes: tuple[str, ...] = ()) -> None:
+    """Say what user code is: every file outside the interpreter and its packages, and those below `user_prefixes`."""
+    global _library_prefixes, _user_prefixes  # noqa: PLW0603
+    paths = {sysconfig.get_path(key) for key in ("stdlib", "platstdlib", "purelib", "platlib")}
+    paths |= {sys.prefix + "/lib", sys.base_prefix + "/lib", os.path.dirname(os.path.dirname(__file__))}
+    roots = {os.path.realpath(path) for path in paths if path} | {path for path in paths if path}
+    _library_prefixes = tuple(root.rstrip(os.sep) + os.sep for root in sorted(roots))
+    _user_prefixes = tuple(prefix.rstrip(os.sep) + os.sep for prefix in user_prefixes)
+    _is_user.clear()
+
+
+def is_user_file(filename: str) -> bool:
+    """Tell whether a code object's file is the user's own."""
+    known = _is_user.get(filename)
+    if known is None:
+        if len(_is_user) > 50_000:
+            _is_user.clear()
+        known = _is_user[filename] = _judge(filename)
+    return known
+
+
+def _judge(filename: str) -> bool:
+    if filename.startswith("<"):  # <frozen importlib>, <string>, an attrs-generated __init__: no line a person can open
+        return False
+    if _user_prefixes and filename.startswith(_user_prefixes):
+        return True
+    parts = ("site-packages", "dist-packages")
+    return not (filename.startswith(_library_prefixes) or any(f"{os.sep}{part}{os.sep}" in filename for part in parts))
+
+
+def locate(frame: FrameType | None, activity: int, start_ns: int) -> Site:
+    """Find the innermost user frame from `frame` outwards, marking the calls on the way out to the first marked one."""
+    left = MAX_FRAMES
+    while frame is not None and left:
+        code = frame.f_code
+        if code in boundaries:
+            return NOWHERE
+        if is_user_file(code.co_filename):
+            return mark(frame, activity, start_ns), code, frame.f_lasti
+        frame = frame.f_back
+        left -= 1
+    return NOWHERE
+
+
+def mark(frame: FrameType, activity: int, start_ns: int) -> int:
+    """Give the invocation id of a user frame, marking it and the user frames outside it where they are not yet."""
+    held = frame.f_trace
+    if type(held) is Mark:
+        return held.id
+    if held is not None or sys.gettrace() is not None:
+        return 0
+    parent, code, lasti = locate(frame.f_back, activity, start_ns)
+    return place(frame, activity, start_ns, (parent, code, lasti))
+
+
+def place(frame: FrameType, activity: int, start_ns: int, caller: Site) -> int:
+    """Mark one frame as a call made at `caller`.
+
+    Pushes (INVOKE, invocation, code, activity, start_ns, caller's invocation, caller's code, caller's offset).
+    """
+    invocation = next(_ids)
+    frame.f_trace = Mark(invocation)
+    push((INVOKE, invocation, frame.f_code, activity, start_ns, *caller))
+    return invocation
+
+
+def mark_suspended(frame: FrameType, activity: int, start_ns: int, caller: Site) -> int:
+    """Give the invocation id of a suspended coroutine's frame, whose caller its `f_back` does not tell."""
+    held = frame.f_trace
+    if type(held) is Mark:
+        return held.id
+    if held is not None or sys.gettrace() is not None:
+        return 0
+    return place(frame, activity, start_ns, caller)

@@ -1,0 +1,79 @@
+"""`microdelay run`: the program runs in an interpreter of its own, exactly as under `python`, with the recorder in it.
+
+The launcher replaces itself by that interpreter (`exec`), so process id, signals, exit status, `sys.argv`, `__main__`
+and tracebacks are the program's own; `bootstrap/sitecustomize.py` starts the recorder before the first line of it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import NoReturn
+
+from microdelay.record import session
+
+
+@dataclass(slots=True)
+class Request:
+    """What the launcher asks of the program's interpreter."""
+
+    output: str
+    command: list[str]
+    trace_root: str = ""
+    user_code: list[str] = field(default_factory=list)
+    report: list[str] = field(default_factory=list)  # arguments of the command that reads the recording at the end
+    environment: dict[str, str | None] = field(default_factory=dict)  # to give that command what the launcher had
+    directory: str = ""
+
+
+def execute(arguments: Sequence[str], request: Request) -> NoReturn:
+    """Become `python ARGUMENTS…` with the recorder inside. Raises OSError if the interpreter cannot be started."""
+    environment = dict(os.environ)
+    before = environment.get("PYTHONPATH")
+    if before is not None:
+        environment["MICRODELAY_PYTHONPATH"] = before
+    request.environment["PYTHONPATH"] = before
+    request.directory = os.getcwd()
+    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bootstrap")
+    environment["PYTHONPATH"] = folder + (os.pathsep + before if before else "")
+    environment["MICRODELAY_RUN"] = json.dumps(asdict(request))
+    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(sys.executable, [sys.executable, *flags, *arguments], environment)
+
+
+def begin(text: str) -> None:
+    """Start the recorder in the program's interpreter, and have the recording read when the program ends."""
+    request = Request(**json.loads(text))
+    # Registered before the program registers anything, so it runs when all of its own handlers have run.
+    atexit.register(_finish, request, os.getpid())
+    session.start(
+        request.output, trace_root=request.trace_root, user_code=tuple(request.user_code), command=request.command
+    )
+
+
+def _finish(request: Request, pid: int) -> None:
+    """Close the recording and show what is in it, on standard error: standard output is the program's."""
+    if os.getpid() != pid:
+        return
+    path = session.stop()
+    if not path or not request.report:
+        return
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            continue  # closed by the program, or a broken pipe, which the interpreter reports in its own way
+    environment = {key: value for key, value in os.environ.items() if key not in request.environment}
+    environment |= {key: value for key, value in request.environment.items() if value is not None}
+    command = [sys.executable, "-m", "microdelay", *request.report]
+    try:
+        subprocess.run(command, stdin=subprocess.DEVNULL, stdout=2, env=environment, cwd=request.directory, check=False)
+    except OSError as error:
+        sys.stderr.write(f"microdelay: cannot start the report ({error}); run: microdelay diagnose {path}\n")

@@ -1,0 +1,74 @@
+"""Thread pools: which call was handed over where, when it ran, and who waits for its result."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from concurrent import futures
+from concurrent.futures import _base
+from types import ModuleType
+from typing import Any
+
+from microdelay.record import activities
+from microdelay.record.events import END, now, push, state, trouble
+from microdelay.record.measure import Details, timed
+from microdelay.record.patches import replace
+from microdelay.spans import JOIN
+
+FLOOR_NS = 100_000
+"""Taking the result of a future that is done is no wait."""
+
+
+def install(thread: ModuleType) -> None:
+    """Follow work items from `submit` to their end, and the waits for their futures."""
+    replace(thread._WorkItem, "__init__", _submitted)
+    replace(thread._WorkItem, "run", _run)
+    for name in ("result", "exception"):
+        replace(_base.Future, name, lambda wait, name=name: timed(wait, JOIN, f"Future.{name}", _one, FLOOR_NS))
+    for module in (_base, futures):
+        replace(module, "wait", lambda wait: timed(wait, JOIN, "futures.wait", _many, FLOOR_NS))
+
+
+def _submitted(init: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(init)
+    def wrapper(self: Any, future: Any, *args: Any, **kwargs: Any) -> None:
+        init(self, future, *args, **kwargs)
+        if not state.on:
+            return
+        try:
+            parent, site = activities.here(2)
+            function = args[0] if args else None
+            name = getattr(function, "__qualname__", "") or type(function).__name__
+            self._microdelay = future._microdelay = activities.create("work", name, parent, site)
+        except Exception as problem:
+            trouble("submit", problem)
+
+    return wrapper
+
+
+def _run(run: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(run)
+    def wrapper(self: Any, *args: Any) -> Any:
+        activity = getattr(self, "_microdelay", 0)
+        if not activity:
+            return run(self, *args)
+        local = activities.local
+        before, local.activity = local.activity, activity
+        start = now()
+        try:
+            return run(self, *args)
+        finally:
+            local.activity = before
+            if state.on:
+                push((END, activity, start, now()))
+
+    return wrapper
+
+
+def _one(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    return {"joins": (getattr(args[0], "_microdelay", 0),)}
+
+
+def _many(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    awaited: Iterable[Any] = args[0] if args else kwargs.get("fs", ())
+    return {"joins": tuple(getattr(future, "_microdelay", 0) for future in awaited)}

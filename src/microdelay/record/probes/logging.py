@@ -1,0 +1,28 @@
+"""Every `logging.Handler` that waits, with all that it calls. What was logged is not kept."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from microdelay.record.measure import Details, timed
+from microdelay.record.patches import replace
+from microdelay.spans import LOG
+
+FLOOR_NS = 50_000
+"""A handler that writes to a terminal or a file takes 10-30 µs; one that waits for a disk or a network more."""
+
+
+def install(logging: ModuleType) -> None:
+    """Time `Handler.handle`: the lock of the handler and its `emit`."""
+    replace(logging.Handler, "handle", lambda handle: timed(handle, LOG, "", _describe, FLOOR_NS))
+
+
+def _describe(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    handler, record = args[0], args[1] if len(args) > 1 else kwargs.get("record")
+    kind = type(handler)
+    return {
+        "handler": f"{kind.__module__}.{kind.__qualname__}",
+        "logger": getattr(record, "name", ""),
+        "level": getattr(record, "levelname", ""),
+    }

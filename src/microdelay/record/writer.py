@@ -1,0 +1,215 @@
+"""Turns queued events into chunks of the recording, in a thread of its own, a few times a second.
+
+Everything that can wait until here does: line numbers, redaction, fingerprints, interning. What has been handed to the
+operating system survives `kill -9`, so a killed program loses what it did since the last flush (≤ 1 s).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from types import CodeType
+from typing import Any
+
+from microdelay.record import layout
+from microdelay.record.describe import describe
+from microdelay.record.events import ACTIVITY, END, INVOKE, RETURN, SPAN, STEP, Event, state, trouble
+
+FLUSH_SECONDS = 0.5
+"""Between two flushes; half of what a killed program may lose."""
+
+MAX_INTERNED = 50_000
+"""Texts and sites remembered at once; beyond it they are written again, so memory stays bounded."""
+
+TOKENS_PER_PLACE = 200
+"""Spans of one place whose single values are fingerprinted; value flow shows itself in far fewer."""
+
+
+class Writer:
+    """Owns the file; `start()` begins the thread, `finish()` writes what is left and closes."""
+
+    def __init__(self, path: str, meta: dict[str, Any]) -> None:
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        self._texts: dict[str, int] = {}
+        self._text_count = 0
+        self._new_texts: list[str] = []
+        self._sites: dict[tuple[CodeType, int], int] = {}
+        self._site_count = 0
+        self._spans = 0
+        self._tokens_left: dict[int, int] = {}
+        self._rows: dict[bytes, list[tuple[int, ...]]] = defaultdict(list)
+        self._cwd = os.getcwd()
+        self._wake = threading.Event()
+        self._writing = threading.Lock()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name="microdelay-writer", daemon=True)
+        self._write(layout.MAGIC + layout.json_chunk(layout.META, meta))
+
+    def start(self) -> None:
+        """Begin flushing."""
+        self._thread.start()
+
+    def finish(self, done: Callable[[], dict[str, Any]]) -> None:
+        """Write what is queued, then `done()` as the end of the recording, and close the file."""
+        self._stopped = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(5)
+        self.flush()
+        with self._writing:
+            if self._fd >= 0:
+                self._write(layout.json_chunk(layout.DONE, done()))
+                os.close(self._fd)
+                self._fd = -1
+
+    def abandon(self) -> None:
+        """Let go of the file without a word: the forked child's copy belongs to the parent."""
+        self._stopped = True
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _run(self) -> None:
+        while not self._stopped:
+            self._wake.wait(FLUSH_SECONDS)
+            self.flush()
+
+    def flush(self) -> None:
+        """Write everything that is queued now; a file that cannot be written to ends the recording."""
+        with self._writing:
+            if self._fd < 0:
+                return
+            try:
+                self._drain()
+            except OSError as error:
+                state.on = False
+                state.queue.clear()
+                os.close(self._fd)
+                self._fd = -1
+                trouble("write", error)
+
+    def _drain(self) -> None:
+        queue = state.queue
+        for _ in range(len(queue)):
+            event = queue.popleft()
+            try:
+                self._encode[event[0]](self, event)
+            except Exception as error:
+                state.dropped += 1
+                trouble("encode", error)
+        parts = []
+        if self._new_texts:
+            parts.append(layout.json_chunk(layout.TEXT, self._new_texts))
+            self._new_texts = []
+        # Sites first: the rows that follow point at them.
+        for tag in layout.TABLES:
+            if rows := self._rows.pop(tag, None):
+                parts.append(layout.table_chunk(tag, rows))
+        if parts:
+            self._write(b"".join(parts))
+        if len(self._texts) > MAX_INTERNED or len(self._sites) > MAX_INTERNED:
+            self._texts.clear()
+            self._sites.clear()
+            self._tokens_left.clear()
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._fd, view) :]
+
+    def _text(self, text: str) -> int:
+        known = self._texts.get(text)
+        if known is None:
+            known = self._texts[text] = self._text_count
+            self._text_count += 1
+            self._new_texts.append(text)
+        return known
+
+    def _file(self, code: CodeType) -> int:
+        return self._text(os.path.join(self._cwd, code.co_filename))
+
+    def _site(self, code: CodeType | None, lasti: int) -> int:
+        if code is None:
+            return 0
+        # Keyed by identity, since hashing a code object reads all of it; the key keeps the object alive.
+        known = self._sites.get((_Identity(code), lasti))  # type: ignore[call-overload]
+        if known is None:
+            self._site_count += 1
+            known = self._sites[(_Identity(code), lasti)] = self._site_count  # type: ignore[index]
+            place = position(code, lasti)
+            self._rows[b"SITE"].append((known, self._file(code), self._text(code.co_qualname), *place))
+        return known
+
+    def _span(self, event: Event) -> None:
+        (_, start, end, cpu_start, cpu_end, activity, invocation, code, lasti, kind, name, details, error) = event
+        self._spans += 1
+        site = self._site(code, lasti)
+        left = self._tokens_left.get(site, TOKENS_PER_PLACE)
+        self._tokens_left[site] = left - 1
+        made = describe(kind, name, details, with_tokens=left > 0)
+        attributes = self._text(json.dumps(made.attributes, sort_keys=True)) if made.attributes else -1
+        cpu = cpu_end - cpu_start if cpu_start >= 0 and cpu_end >= 0 else -1
+        self._rows[b"SPAN"].append((
+            self._spans, start, end - start, cpu_start, cpu, activity, invocation, site, self._text(kind),
+            self._text(made.name), attributes, made.input, made.output, self._text(error) if error else -1,
+        ))  # fmt: skip
+        flow = self._rows[b"FLOW"]
+        flow.extend((self._spans, 1, value) for value in made.sent)
+        flow.extend((self._spans, 0, value) for value in made.received)
+        self._rows[b"JOIN"].extend((self._spans, target) for target in details.get("joins", ()))
+
+    def _invoke(self, event: Event) -> None:
+        _, invocation, code, activity, start, caller, caller_code, caller_lasti = event
+        self._rows[b"INVO"].append((
+            invocation, self._file(code), self._text(code.co_qualname), code.co_firstlineno, activity, start, caller,
+            self._site(caller_code, caller_lasti),
+        ))  # fmt: skip
+
+    def _return(self, event: Event) -> None:
+        self._rows[b"RETN"].append(event[1:])
+
+    def _activity(self, event: Event) -> None:
+        _, activity, kind, name, parent, created, invocation, code, lasti = event
+        site = self._site(code, lasti)
+        row = (activity, self._text(kind), self._text(name), parent, created, invocation, site)
+        self._rows[b"ACTI"].append(row)
+
+    def _end(self, event: Event) -> None:
+        self._rows[b"ENDA"].append(event[1:])
+
+    def _step(self, event: Event) -> None:
+        _, activity, start, end, resumed, ready, cause, invocation, code, lasti, on, joins = event
+        site = self._site(code, lasti)
+        row = (activity, start, end, resumed, ready, cause, invocation, site, self._text(on) if on else -1)
+        self._rows[b"STEP"].append(row)
+        # A step's joins stand under its negative start: no span has one.
+        self._rows[b"JOIN"].extend((-start, target) for target in joins)
+
+    _encode = {SPAN: _span, INVOKE: _invoke, RETURN: _return, ACTIVITY: _activity, END: _end, STEP: _step}
+
+
+class _Identity:
+    """A dictionary key that compares by identity and holds what it stands for."""
+
+    __slots__ = ("held",)
+
+    def __init__(self, held: object) -> None:
+        self.held = held
+
+    def __hash__(self) -> int:
+        return id(self.held)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and other.held is self.held
+
+
+def position(code: CodeType, lasti: int) -> tuple[int, int, int, int]:
+    """Give line, end line, column and end column of the instruction at `lasti` (0 and -1 where unknown)."""
+    for index, (line, end_line, column, end_column) in enumerate(code.co_positions()):
+        if index * 2 == lasti:
+            line = line or code.co_firstlineno
+            return line, end_line or line, -1 if column is None else column, -1 if end_column is None else end_column
+    return code.co_firstlineno, code.co_firstlineno, -1, -1

@@ -1,0 +1,171 @@
+"""Where batches of log records go: an HTTP service, or a function of the user's."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, Protocol
+from urllib.parse import urlsplit
+
+from microdelay.errors import RemedyError
+
+if TYPE_CHECKING:
+    from http.client import HTTPConnection, HTTPResponse
+
+Record = dict[str, object]
+
+MAX_RETRY_AFTER_S: Final = 600.0
+"""A service that asks for a longer pause is asked again after this one, s: a wrong header must not stop the log."""
+
+MAX_REPLY_BYTES: Final = 65_536
+"""Of an answer to a batch no more is read; a longer one costs the connection."""
+
+# The same batch would fail again and again: a mistake in the function, not an outage.
+MISTAKES: Final = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError, NameError)
+
+
+class Refused(Exception):
+    """The sink will never take this batch."""
+
+
+class TooLarge(Refused):
+    """The sink would take it in smaller pieces."""
+
+
+class Busy(Exception):
+    """The sink asks for a pause of `pause_s` seconds."""
+
+    def __init__(self, message: str, pause_s: float) -> None:
+        super().__init__(message)
+        self.pause_s = pause_s
+
+
+class Sink(Protocol):
+    """Takes a batch of encoded records, or raises: the errors above, or any other for "try again"."""
+
+    def send(self, batch: Sequence[bytes], batch_id: str, timeout_s: float) -> None:
+        """Hand the batch over, in at most about `timeout_s` seconds."""
+
+    def forget(self) -> None:
+        """Drop what a forked child must not share with its parent."""
+
+
+class FunctionSink:
+    """A function that takes a list of records. What it raises means "again", unless it is a mistake in the code."""
+
+    def __init__(self, function: Callable[[list[Record]], object]) -> None:
+        self._function = function
+
+    def send(self, batch: Sequence[bytes], batch_id: str, timeout_s: float) -> None:
+        """Call the function; its time is its own."""
+        records = json.loads(b"[" + b",".join(batch) + b"]")
+        try:
+            self._function(records)
+        except MISTAKES as error:
+            raise Refused(f"{type(error).__name__}: {error}") from error
+
+    def forget(self) -> None:
+        """Nothing is kept."""
+
+
+class HttpSink:
+    """POSTs a batch as a JSON array over one kept connection."""
+
+    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
+        # Imported here and not with the module: 30 ms that only this sink needs.
+        import http.client
+
+        parts = urlsplit(url)
+        classes = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
+        if parts.scheme not in classes or not parts.hostname:
+            raise RemedyError(f"the sink must be an http:// or https:// URL or a function: {url!r}")
+        if parts.username is not None:
+            raise RemedyError(f"credentials go into headers=, not into the sink's URL: {parts.hostname!r}")
+        self._connect: Callable[..., HTTPConnection] = classes[parts.scheme]
+        self._host, self._port = parts.hostname, parts.port
+        self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self._headers = {"Content-Type": "application/json", **headers}
+        self._connection: HTTPConnection | None = None
+
+    def send(self, batch: Sequence[bytes], batch_id: str, timeout_s: float) -> None:
+        """POST it; `batch_id` goes along as Idempotency-Key, the same at each attempt."""
+        kept = self._connection is not None
+        body = b"[" + b",".join(batch) + b"]"
+        try:
+            response = self._post(body, batch_id, timeout_s)
+        except ConnectionError:
+            if not kept:
+                raise
+            response = self._post(body, batch_id, timeout_s)  # the service had closed the idle connection
+        _judge(response.status, response.reason, response.headers.get("Retry-After"))
+
+    def forget(self) -> None:
+        """Let go of the connection without a word on it: the parent still talks over it."""
+        self._connection = None
+
+    def _post(self, body: bytes, batch_id: str, timeout_s: float) -> HTTPResponse:
+        connection = self._connection or self._connect(self._host, self._port)
+        self._connection = None  # kept only if all goes well
+        connection.timeout = timeout_s
+        if connection.sock is not None:
+            connection.sock.settimeout(timeout_s)
+        try:
+            connection.request("POST", self._target, body, {**self._headers, "Idempotency-Key": batch_id})
+            response = connection.getresponse()
+            response.read(MAX_REPLY_BYTES)
+        except BaseException:
+            connection.close()
+            raise
+        if response.isclosed():
+            self._connection = connection
+        else:
+            connection.close()
+        return response
+
+
+def make_sink(sink: object, headers: Mapping[str, str] | None) -> Sink:
+    """The sink for a URL or a function. Raises `RemedyError` for anything else."""
+    from inspect import iscoroutinefunction
+
+    if isinstance(sink, str):
+        return HttpSink(sink, headers or {})
+    if headers:
+        raise RemedyError("headers= goes with a sink that is a URL")
+    if not callable(sink) or iscoroutinefunction(sink):
+        raise RemedyError(f"the sink must be an http:// or https:// URL or a plain function, not {sink!r}")
+    return FunctionSink(sink)
+
+
+def new_batch_id() -> str:
+    """An id that no other batch has."""
+    return os.urandom(16).hex()
+
+
+def _judge(status: int, reason: str, retry_after: str | None) -> None:
+    """Return if the batch was taken, raise otherwise."""
+    if 200 <= status < 300:
+        return
+    message = f"the sink answered {status} {reason}"
+    if status == 413:
+        raise TooLarge(message)
+    if status in (408, 429) or status >= 500:
+        raise Busy(message, _pause_s(retry_after))
+    raise Refused(message)
+
+
+def _pause_s(retry_after: str | None) -> float:
+    """Seconds that a Retry-After header asks for; 0 without one that makes sense."""
+    if not retry_after:
+        return 0.0
+    try:
+        pause = float(retry_after)
+    except ValueError:
+        from email.utils import parsedate_to_datetime
+
+        try:
+            pause = parsedate_to_datetime(retry_after).timestamp() - time.time()
+        except (TypeError, ValueError):
+            return 0.0
+    return min(max(pause, 0.0), MAX_RETRY_AFTER_S)
