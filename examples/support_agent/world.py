@@ -1,0 +1,400 @@
+"""The outside world of the support agents: real HTTP services on loopback, in a process of their own.
+
+    python world.py [--port PORT] [--port-file FILE]    serve, print the address (and write it to FILE)
+    with world.running() as address: ...                start it, use it, stop it
+    with world.available() as address: ...              the same, unless SUPPORT_WORLD names one that runs already
+
+Latencies and answers follow from the content of a request alone: every agent that asks the same meets the same world.
+The process ends with its parent, or when the pipe on its stdin is closed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import stat
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+ADDRESS_VARIABLE = "SUPPORT_WORLD"
+
+# Shortest and longest time to answer, in seconds.
+LATENCY = {
+    "GET /weather": (0.100, 0.110),
+    "GET /finance": (0.100, 0.110),
+    "GET /crm": (0.100, 0.110),
+    "POST /sentiment": (0.094, 0.106),
+    "POST /v1/chat/completions": (0.142, 0.152),
+    "POST /logs": (0.010, 0.010),
+    "GET /config": (0.020, 0.020),
+}
+FIRST_TOKEN_SHARE = 0.4  # of the time of a streamed completion
+PARENT_CHECK_INTERVAL = 0.5  # seconds
+STOP_TIMEOUT = 5.0  # seconds
+
+CONFIG = {
+    "version": 42,
+    "model": "support-1",
+    "max_tokens": 120,
+    "messages_to_read": 4,
+    "escalate_below": -0.35,
+    "refund_limit": 120.0,
+    "voucher_share": 0.1,
+}
+FORECASTS = ("clear", "rain", "storm", "snow", "fog")
+TIERS = ("basic", "silver", "gold")
+ACTIONS = ("refund", "voucher", "replacement", "apology")
+COMPLAINTS = (
+    "Order {order} is late for the third time.",
+    "The parcel of order {order} arrived broken, I want my money back.",
+    "Thank you, order {order} came quickly.",
+    "Where is order {order}? Nobody answers.",
+    "Order {order} was great, please change the address of the next one.",
+    "I was charged twice for order {order}.",
+)
+WORD_SCORES = {"late": -0.5, "broken": -0.8, "nobody": -0.6, "twice": -0.7, "thank": 0.7, "great": 0.8, "please": 0.2}
+MESSAGES_IN_CRM = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, and the dice that its content alone decides."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    body: Any
+    keep_alive: bool
+
+    @property
+    def endpoint(self) -> str:
+        return f"{self.method} {self.path}"
+
+    def dice(self, purpose: str) -> random.Random:
+        """Random numbers that are the same for the same request in every run."""
+        content = json.dumps([self.endpoint, self.query, self.body], sort_keys=True)
+        return random.Random(f"{purpose} {content}")
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What was asked of the world, and over which connections."""
+
+    requests: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    connections: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    log_records: list[Any] = field(default_factory=list)
+
+    def count(self, request: Request, connection: int) -> None:
+        self.requests[request.endpoint] += 1
+        self.connections[request.endpoint].add(connection)
+
+    def stats(self) -> dict[str, Any]:
+        return {
+            "endpoints": {
+                endpoint: {"requests": count, "connections": len(self.connections[endpoint])}
+                for endpoint, count in sorted(self.requests.items())
+            },
+            "total": {
+                "requests": sum(self.requests.values()),
+                "connections": len(set().union(*self.connections.values())),
+            },
+        }
+
+    def reset(self) -> None:
+        self.requests.clear()
+        self.connections.clear()
+        self.log_records.clear()
+
+
+# ---------------------------------------------------------------------------------------------------- the answers
+
+
+def weather(request: Request) -> dict[str, Any]:
+    dice = request.dice("answer")
+    return {"city": request.query["city"], "forecast": dice.choice(FORECASTS), "wind_kmh": dice.randint(0, 90)}
+
+
+def finance(request: Request) -> dict[str, Any]:
+    dice = request.dice("answer")
+    return {
+        "account": request.query["account"],
+        "balance": round(dice.uniform(-200, 900), 2),
+        "open_invoices": dice.randint(0, 3),
+    }
+
+
+def crm(request: Request) -> dict[str, Any]:
+    dice = request.dice("answer")
+    orders = dice.sample(range(10_000, 99_999), MESSAGES_IN_CRM)
+    messages = [{"order": order, "text": dice.choice(COMPLAINTS).format(order=order)} for order in orders]
+    return {"customer": request.query["user_id"], "tier": dice.choice(TIERS), "last_messages": messages}
+
+
+def sentiment(request: Request) -> dict[str, Any]:
+    words = request.body["text"].lower().replace(",", " ").replace(".", " ").replace("?", " ").split()
+    scores = [WORD_SCORES[word] for word in words if word in WORD_SCORES]
+    return {"score": round(sum(scores) / len(scores), 2) if scores else 0.0}
+
+
+def completion_text(request: Request) -> str:
+    action = request.dice("answer").choice(ACTIONS)
+    return f"{action}: we are sorry about the trouble, and this is how we would like to make it right."
+
+
+def completion(request: Request) -> dict[str, Any]:
+    text = completion_text(request)
+    prompt_words = sum(len(message["content"].split()) for message in request.body["messages"])
+    words = len(text.split())
+    return {
+        "id": "chatcmpl-support",
+        "object": "chat.completion",
+        "created": 0,
+        "model": request.body["model"],
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": prompt_words, "completion_tokens": words, "total_tokens": prompt_words + words},
+    }
+
+
+def completion_chunks(request: Request) -> list[bytes]:
+    """The server-sent events of a streamed completion, one a word."""
+
+    def event(delta: dict[str, str], finish_reason: str | None) -> bytes:
+        chunk = {
+            "id": "chatcmpl-support",
+            "object": "chat.completion.chunk",
+            "created": 0,
+            "model": request.body["model"],
+            "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}],
+        }
+        return f"data: {json.dumps(chunk)}\n\n".encode()
+
+    first, *others = completion_text(request).split(" ")
+    return [
+        event({"role": "assistant", "content": first}, None),
+        *(event({"content": f" {word}"}, None) for word in others),
+        event({}, "stop"),
+        b"data: [DONE]\n\n",
+    ]
+
+
+ANSWERS: dict[str, Callable[[Request], Any]] = {
+    "GET /weather": weather,
+    "GET /finance": finance,
+    "GET /crm": crm,
+    "GET /config": lambda request: CONFIG,
+    "POST /sentiment": sentiment,
+    "POST /v1/chat/completions": completion,
+}
+
+
+# ----------------------------------------------------------------------------------------------------- the server
+
+
+class World:
+    """Answers HTTP/1.1 requests over connections that are kept alive; every request waits its own time."""
+
+    def __init__(self) -> None:
+        self._ledger = Ledger()
+        self._connections = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, from its opening to its end."""
+        self._connections += 1
+        connection = self._connections
+        # Cancelled: the world stops while a client keeps its connection open.
+        with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            while (request := await read_request(reader)) is not None:
+                await self._respond(request, connection, writer)
+                if not request.keep_alive:
+                    break
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+    async def _respond(self, request: Request, connection: int, writer: asyncio.StreamWriter) -> None:
+        arrived = time.monotonic()
+        if request.endpoint not in LATENCY:
+            await send(writer, *self._administer(request))
+            return
+        self._ledger.count(request, connection)
+        due = arrived + request.dice("latency").uniform(*LATENCY[request.endpoint])
+        try:
+            if request.endpoint == "POST /v1/chat/completions" and request.body.get("stream"):
+                await stream(writer, completion_chunks(request), arrived, due)
+                return
+            status, answer = HTTPStatus.OK, self._answer(request)
+        except (KeyError, TypeError, AttributeError) as error:
+            status, answer = HTTPStatus.BAD_REQUEST, {"error": f"{type(error).__name__}: {error}"}
+        await asyncio.sleep(due - time.monotonic())
+        await send(writer, status, answer)
+
+    def _answer(self, request: Request) -> Any:
+        if request.endpoint != "POST /logs":
+            return ANSWERS[request.endpoint](request)
+        records = request.body if isinstance(request.body, list) else [request.body]
+        self._ledger.log_records.extend(records)
+        return {"accepted": len(records)}
+
+    def _administer(self, request: Request) -> tuple[HTTPStatus, Any]:
+        """What a check asks for: answered at once and counted nowhere."""
+        match request.endpoint:
+            case "GET /stats":
+                return HTTPStatus.OK, self._ledger.stats()
+            case "GET /logs/records":
+                return HTTPStatus.OK, self._ledger.log_records
+            case "POST /reset":
+                self._ledger.reset()
+                return HTTPStatus.OK, {}
+        return HTTPStatus.NOT_FOUND, {"error": f"no such endpoint: {request.endpoint}"}
+
+
+async def read_request(reader: asyncio.StreamReader) -> Request | None:
+    """The next request of a connection; None at its end."""
+    request_line = (await reader.readline()).decode("latin-1").split()
+    if len(request_line) != 3:
+        return None
+    method, target, version = request_line
+    headers: dict[str, str] = {}
+    while line := (await reader.readline()).strip():
+        name, _, value = line.decode("latin-1").partition(":")
+        headers[name.lower()] = value.strip()
+    body = await reader.readexactly(int(headers.get("content-length", 0)))
+    url = urlsplit(target)
+    return Request(
+        method=method,
+        path=url.path,
+        query=dict(parse_qsl(url.query)),
+        body=parse_body(body),
+        keep_alive=version == "HTTP/1.1" and headers.get("connection", "").lower() != "close",
+    )
+
+
+def parse_body(body: bytes) -> Any:
+    try:
+        return json.loads(body) if body else None
+    except ValueError:
+        return None  # the endpoint that needs a body answers 400
+
+
+async def send(writer: asyncio.StreamWriter, status: HTTPStatus, answer: Any) -> None:
+    body = json.dumps(answer).encode()
+    head = f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    writer.write(head.encode() + b"\r\n\r\n" + body)
+    await writer.drain()
+
+
+async def stream(writer: asyncio.StreamWriter, events: list[bytes], arrived: float, due: float) -> None:
+    """Sends server-sent events: the first after FIRST_TOKEN_SHARE of the time, the others evenly until `due`."""
+    writer.write(
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n"
+    )
+    first_due = arrived + FIRST_TOKEN_SHARE * (due - arrived)
+    for index, event in enumerate(events):
+        await asyncio.sleep(first_due + (due - first_due) * index / (len(events) - 1) - time.monotonic())
+        writer.write(f"{len(event):x}\r\n".encode() + event + b"\r\n")
+        await writer.drain()
+    writer.write(b"0\r\n\r\n")
+    await writer.drain()
+
+
+# ---------------------------------------------------------------------------------------------------- the process
+
+
+async def serve(port: int, port_file: Path | None) -> None:
+    server = await asyncio.start_server(World().serve, "127.0.0.1", port)
+    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    if port_file:
+        unfinished = port_file.with_name(f"{port_file.name}.{os.getpid()}")
+        unfinished.write_text(f"{address}\n")
+        unfinished.replace(port_file)  # whoever polls for the file never reads half of it
+    print(address, flush=True)
+    await parent_gone()
+
+
+async def parent_gone() -> None:
+    """Returns when the parent process is gone, or when stdin, if it is a pipe, is closed."""
+    closed = asyncio.Event()
+    stdin = sys.stdin.fileno()
+
+    def read_stdin() -> None:
+        if not os.read(stdin, 1024):
+            closed.set()
+
+    if stat.S_ISFIFO(os.fstat(stdin).st_mode):
+        asyncio.get_running_loop().add_reader(stdin, read_stdin)
+    parent = os.getppid()
+    while not closed.is_set() and os.getppid() == parent:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(closed.wait(), PARENT_CHECK_INTERVAL)
+
+
+@contextmanager
+def running() -> Iterator[str]:
+    """A world in a process of its own for the length of the block: its address, such as http://127.0.0.1:40123."""
+    process = subprocess.Popen(
+        [sys.executable, __file__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # Ctrl-C stops the agent first: it may still have logs to deliver
+    )
+    assert process.stdin
+    assert process.stdout
+    try:
+        address = process.stdout.readline().strip()
+        if not address:
+            raise RuntimeError("the world did not start: see its error above")
+        yield address
+    finally:
+        process.stdin.close()
+        try:
+            process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()
+
+
+@contextmanager
+def available() -> Iterator[str]:
+    """The address of the world that SUPPORT_WORLD names; one is started, and named there, when it names none."""
+    if address := os.environ.get(ADDRESS_VARIABLE):
+        yield address
+        return
+    with running() as address:
+        os.environ[ADDRESS_VARIABLE] = address
+        try:
+            yield address
+        finally:
+            del os.environ[ADDRESS_VARIABLE]
+
+
+def url(path: str) -> str:
+    """The URL of an endpoint of the world that is available."""
+    return os.environ[ADDRESS_VARIABLE] + path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Serve the outside world of the support agents on loopback.")
+    parser.add_argument("--port", type=int, default=0, help="the port to listen on (default: a free one)")
+    parser.add_argument("--port-file", type=Path, help="a file to write the address to")
+    arguments = parser.parse_args()
+    with suppress(KeyboardInterrupt):
+        asyncio.run(serve(arguments.port, arguments.port_file))
+
+
+if __name__ == "__main__":
+    main()
