@@ -123,6 +123,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=DEFAULT_RUNS, help="messages to process (default: %(default)s)")
     arguments = parser.parse_args()
+    shop.prepare_database()
     with world.available():
         logger.setLevel(logging.DEBUG)
         logger.addHandler(RemoteLogHandler(world.url("/logs")))

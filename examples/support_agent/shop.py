@@ -41,20 +41,24 @@ PRODUCTS = ("kettle", "lamp", "rug", "chair", "clock", "mirror", "shelf", "teapo
 # --------------------------------------------------------------------------------------------------- the database
 
 
+def database_path() -> Path:
+    """SUPPORT_DB, or a file under build/ that is kept from run to run."""
+    named = os.environ.get(DATABASE_VARIABLE)
+    return Path(named) if named else BUILD_DIRECTORY / f"shop-{USERS}.sqlite3"
+
+
 def open_database() -> sqlite3.Connection:
-    """A connection to the shop's database, which is built when it is not there yet."""
+    """A connection to the shop's database, whose rows are read by name."""
     database = sqlite3.connect(database_path())
     database.row_factory = sqlite3.Row
     return database
 
 
-def database_path() -> Path:
-    """SUPPORT_DB, or a file under build/ that is kept from run to run."""
-    named = os.environ.get(DATABASE_VARIABLE)
-    path = Path(named) if named else BUILD_DIRECTORY / f"shop-{USERS}.sqlite3"
+def prepare_database() -> None:
+    """Builds the shop's database unless it is there."""
+    path = database_path()
     if not path.exists():
         build_database(path)
-    return path
 
 
 def build_database(path: Path) -> None:
