@@ -31,9 +31,9 @@ class Session:
         state.queue.clear()
         state.dropped = 0
         state.troubles.clear()
+        self.writer.start()  # before the probe of threads, which would record it
         state.on = True
         self.importer.install_loaded()
-        self.writer.start()
 
     def end(self) -> None:
         """Put everything back and close the file."""

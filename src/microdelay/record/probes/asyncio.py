@@ -134,7 +134,7 @@ def _stepping(callback: Any) -> Any:
     if kind == "TaskStepMethWrapper":
         return callback.__self__
     name = getattr(callback, "__name__", "")
-    if (kind == "builtin_function_or_method" and name == "TaskWakeup") or (
+    if (kind == "builtin_function_or_method" and name in ("TaskWakeup", "task_wakeup")) or (
         kind == "method" and name in ("__step", "__wakeup")
     ):
         return callback.__self__

@@ -1,0 +1,60 @@
+"""What a remedy changes in a trace, as data: the replay runs the recorded program with edits applied.
+
+An edit names an activity and intervals of its recorded time; `Cost` is how long what replaces them takes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Nanoseconds at the least (`best`), most likely (`expected`) and at the most (`worst`)."""
+
+    best: int
+    expected: int
+    worst: int
+
+    def at(self, view: str) -> int:
+        """Give the figure for one view: best, expected or worst."""
+        return int(getattr(self, view))
+
+
+NOTHING = Cost(0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """What ran in an interval takes `cost` instead: answered from memory, done by one call, handed to a worker."""
+
+    activity: int
+    start_ns: int
+    end_ns: int
+    cost: Cost = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What ran in these intervals, one after the other, begins at the first one's place and runs concurrently.
+
+    `slowdown` is by how much each may take longer because the others run: (best, expected, worst) factors.
+    """
+
+    activity: int
+    intervals: tuple[tuple[int, int], ...]
+    slowdown: tuple[float, float, float] = (1.0, 1.0, 1.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Unblock:
+    """What blocked the event loop in an interval runs beside it; the task itself still waits for it."""
+
+    activity: int
+    start_ns: int
+    end_ns: int
+
+
+Edit = Replace | Together | Unblock
+
+VIEWS = ("best", "expected", "worst")

@@ -1,0 +1,238 @@
+"""A recording as a program that can be run again: for each activity, what it did in order.
+
+Threads and pool items run and wait on their own; tasks share their event loop, which runs one thing at a time. What an
+activity waited for is one of: the outside world (the recorded time passes), the end of other activities, or another
+activity reaching the point at which it woke this one.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from microdelay.spans import JOIN as JOIN_SPAN
+from microdelay.spans import SLEEP, WAITS, Span
+from microdelay.traces.model import Activity, Recording, Step, Trace
+
+RUN: Final = "run"  # the processor is used; in a task, the loop with it
+HOLD: Final = "hold"  # a blocking wait: the processor is free, the loop is not
+WAIT: Final = "wait"  # the outside world takes its time
+JOIN: Final = "join"  # until the activities in `targets` have ended
+AWAIT: Final = "await"  # until the activity `targets[0]` has reached the point `key`
+POST: Final = "post"  # this point, `key`, is reached
+SPAWN: Final = "spawn"  # the activities in `targets` begin, `cost` later
+BEGIN: Final = "begin"  # the trace `key` begins
+END: Final = "end"  # the trace `key` ends
+FORK: Final = "fork"  # made by an edit: `lanes` run concurrently, and this one waits for them
+
+BUSY_NS = 1_000_000
+"""A loop that runs one thing for longer hides when the outside world answered."""
+
+
+@dataclass(slots=True)
+class Op:
+    """One thing that an activity did from `start_ns` to `end_ns`, taking `cost` when it is run again."""
+
+    kind: str
+    start_ns: int
+    end_ns: int
+    cost: int = 0
+    targets: tuple[int, ...] = ()
+    key: int = 0
+    lanes: list[list[Op]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Program:
+    """What each activity does, on which event loop (0: none), and which activities start by themselves and when."""
+
+    lanes: dict[int, list[Op]]
+    loops: dict[int, int]
+    roots: list[tuple[int, int]]
+
+
+def compile_program(recording: Recording, traces: Sequence[Trace]) -> Program:
+    """Make the program of a recording, with marks where its traces begin and end."""
+    return _Compiler(recording, traces).compile()
+
+
+class _Compiler:
+    def __init__(self, recording: Recording, traces: Sequence[Trace]) -> None:
+        self._recording = recording
+        self._traces = traces
+        self._points: dict[int, list[Op]] = defaultdict(list)
+        self._loops = {key: _loop_of(recording, activity) for key, activity in recording.activities.items()}
+        self._busy = self._busy_intervals()
+        self._typical = _typical_waits(recording)
+
+    def compile(self) -> Program:
+        recording = self._recording
+        keys = set(recording.activities) | set(recording.lanes) | set(recording.steps)
+        lanes = {key: list(self._pieces(key)) for key in keys}
+        for key, activity in recording.activities.items():
+            if activity.parent in lanes:
+                self._spawn(activity, lanes[key])
+        for trace in self._traces:
+            self._points[trace.activity].append(Op(BEGIN, trace.start_ns, trace.start_ns, key=trace.id))
+            self._points[trace.activity].append(Op(END, trace.end_ns, trace.end_ns, key=trace.id))
+        for key, points in self._points.items():
+            lanes[key] = _with_points(lanes.get(key, []), points)
+        spawned = {target for ops in lanes.values() for op in ops if op.kind == SPAWN for target in op.targets}
+        roots = sorted((ops[0].start_ns, key) for key, ops in lanes.items() if ops and key not in spawned)
+        return Program(lanes, self._loops, [(key, start) for start, key in roots])
+
+    def _spawn(self, activity: Activity, ops: list[Op]) -> None:
+        if not ops:
+            return
+        # A task waits for its loop, which the replay gives it; a thread or pool item was late for reasons of its own.
+        late = 0 if self._loops[activity.id] else max(0, ops[0].start_ns - activity.created_ns)
+        at = activity.created_ns
+        self._points[activity.parent].append(Op(SPAWN, at, at, cost=late, targets=(activity.id,)))
+
+    def _pieces(self, activity: int) -> Iterator[Op]:
+        if activity in self._recording.steps and self._loops.get(activity):
+            return self._task_pieces(activity)
+        return self._thread_pieces(activity)
+
+    def _thread_pieces(self, activity: int) -> Iterator[Op]:
+        known = self._recording.activities.get(activity)
+        lane = [s for s in self._recording.lanes.get(activity, ()) if not self._recording.parents[s.id]]
+        start = known.start_ns if known and known.parent else (lane[0].start_ns if lane else 0)
+        end = known.end_ns if known and known.end_ns else (lane[-1].end_ns if lane else start)
+        yield from self._covered(lane, start, end, RUN, WAIT)
+
+    def _covered(self, spans: Sequence[Span], start: int, end: int, between: str, waiting: str) -> Iterator[Op]:
+        """Cut an interval at its spans: `between` them, and inside each what its kind says."""
+        at = start
+        for span in spans:
+            if span.start_ns > at:
+                yield Op(between, at, span.start_ns, span.start_ns - at)
+            yield from self._span_pieces(span, max(at, span.start_ns), waiting)
+            at = max(at, span.end_ns)
+        if end > at:
+            yield Op(between, at, end, end - at)
+
+    def _span_pieces(self, span: Span, at: int, waiting: str) -> Iterator[Op]:
+        targets = tuple(t for t in self._recording.joins.get(span.id, ()) if self._ends(t))
+        if span.kind == JOIN_SPAN and targets and waiting == WAIT:
+            yield Op(JOIN, at, span.end_ns, targets=targets)
+            return
+        own = waiting if span.kind in WAITS else RUN
+        yield from self._covered(self._recording.children.get(span.id, ()), at, span.end_ns, own, waiting)
+
+    def _ends(self, activity: int) -> bool:
+        known = self._recording.activities.get(activity)
+        return bool(known and known.end_ns)
+
+    def _task_pieces(self, activity: int) -> Iterator[Op]:
+        steps = self._recording.steps[activity]
+        blocking, edges = self._spans_of_task(activity, steps)
+        for step in steps:
+            inside = [span for span in blocking if step.start_ns <= span.start_ns and span.end_ns <= step.end_ns]
+            for op in self._covered(inside, step.start_ns, step.end_ns, RUN, HOLD):
+                yield from _cut(op, edges)
+            if step.resumed_ns:
+                yield self._wait(step)
+
+    def _spans_of_task(self, activity: int, steps: Sequence[Step]) -> tuple[list[Span], list[int]]:
+        """Tell the outermost spans that blocked (inside one step) from the edges of those that awaited."""
+        starts = [step.start_ns for step in steps]
+        blocking: list[Span] = []
+        edges: set[int] = set()
+        for span in self._recording.lanes.get(activity, ()):
+            index = bisect_left(starts, span.start_ns + 1) - 1
+            if index >= 0 and span.end_ns <= steps[index].end_ns:
+                if not blocking or blocking[-1].end_ns <= span.start_ns:
+                    blocking.append(span)
+            else:
+                edges |= {span.start_ns, span.end_ns}
+        return blocking, sorted(edges)
+
+    def _wait(self, step: Step) -> Op:
+        joins = tuple(target for target in step.joins if self._ends(target))
+        if joins and len(joins) == len(step.joins):
+            return Op(JOIN, step.end_ns, step.resumed_ns, targets=joins)
+        cause = self._recording.activities.get(step.cause)
+        if cause is not None and cause.id != step.activity and step.ready_ns:
+            if cause.end_ns and step.ready_ns >= cause.end_ns:
+                return Op(JOIN, step.end_ns, step.resumed_ns, targets=(cause.id,))
+            key = step.activity << 64 | step.resumed_ns
+            self._points[cause.id].append(Op(POST, step.ready_ns, step.ready_ns, key=key))
+            return Op(AWAIT, step.end_ns, step.resumed_ns, targets=(cause.id,), key=key)
+        return Op(WAIT, step.end_ns, step.resumed_ns, self._outside(step))
+
+    def _outside(self, step: Step) -> int:
+        """Give how long the outside world took, which a busy loop may have noticed late."""
+        ready = step.ready_ns if step.ready_ns >= step.end_ns else step.resumed_ns
+        busy = self._busy.get(self._loops.get(step.activity, 0), [])
+        index = bisect_left(busy, ready - BUSY_NS, key=lambda interval: interval[1])
+        if index < len(busy):
+            began, ended = busy[index]
+            if step.end_ns <= began and began < ready and ended <= ready + BUSY_NS:
+                typical = self._typical.get((step.site, step.on), (began + ready) // 2 - step.end_ns)
+                return min(max(typical, began - step.end_ns), ready - step.end_ns)
+        return ready - step.end_ns
+
+    def _busy_intervals(self) -> dict[int, list[tuple[int, int]]]:
+        busy: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        for activity, steps in self._recording.steps.items():
+            for step in steps:
+                if step.end_ns - step.start_ns >= BUSY_NS:
+                    busy[self._loops.get(activity) or activity].append((step.start_ns, step.end_ns))
+        return {loop: sorted(intervals) for loop, intervals in busy.items()}
+
+
+def _loop_of(recording: Recording, activity: Activity) -> int:
+    """Give the thread whose event loop runs a task, 0 for what is no task."""
+    if activity.kind != "task":
+        return 0
+    seen: Activity | None = activity
+    while seen is not None and seen.kind == "task":
+        seen = recording.activities.get(seen.parent)
+    return seen.id if seen is not None else -1
+
+
+def _typical_waits(recording: Recording) -> dict[object, int]:
+    """Give the median wait at each place where a task awaits; for a pause, what the program asked for."""
+    waits: dict[object, list[int]] = defaultdict(list)
+    for steps in recording.steps.values():
+        for step in steps:
+            if step.resumed_ns and not step.cause and not step.joins:
+                waits[step.site, step.on].append(max(step.ready_ns, step.end_ns) - step.end_ns)
+    typical = {key: sorted(values)[len(values) // 2] for key, values in waits.items() if len(values) > 2}
+    for span in recording.spans:
+        if span.kind == SLEEP and "seconds" in span.attributes:
+            typical[span.site, "sleep"] = int(float(span.attributes["seconds"]) * 1e9)
+    return typical
+
+
+def _cut(op: Op, edges: Sequence[int]) -> Iterator[Op]:
+    at = op.start_ns
+    low = bisect_left(edges, at + 1)
+    for edge in edges[low : bisect_left(edges, op.end_ns)]:
+        yield Op(op.kind, at, edge, edge - at)
+        at = edge
+    yield Op(op.kind, at, op.end_ns, op.end_ns - at) if at != op.start_ns else op
+
+
+def _with_points(ops: list[Op], points: list[Op]) -> list[Op]:
+    """Put instants into an activity's course; a run is cut there, a wait is preceded by it."""
+    order = {END: 0, POST: 1, SPAWN: 2, BEGIN: 3}
+    waiting = sorted(points, key=lambda point: (point.start_ns, order[point.kind]))
+    merged: list[Op] = []
+    index = 0
+    for op in ops:
+        while index < len(waiting) and waiting[index].start_ns < op.end_ns:
+            point = waiting[index]
+            if point.start_ns > op.start_ns and op.kind in (RUN, HOLD, WAIT) and op.cost == op.end_ns - op.start_ns:
+                at = point.start_ns
+                merged.append(Op(op.kind, op.start_ns, at, at - op.start_ns))
+                op = Op(op.kind, at, op.end_ns, op.end_ns - at)  # noqa: PLW2901  # what is left of it
+            merged.append(point)
+            index += 1
+        merged.append(op)
+    merged.extend(waiting[index:])
+    return merged

@@ -1,0 +1,252 @@
+"""Runs a recorded program again, as it was or with edits applied: a discrete-event simulation.
+
+Threads and pool items run as they like; the tasks of one event loop run one at a time, first come first served; waits
+for the outside world take their recorded time. Unchanged, the replay must give back the recorded durations: the
+difference is its fidelity.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from microdelay.diagnose.edits import VIEWS, Edit, Replace, Together, Unblock
+from microdelay.diagnose.program import (
+    AWAIT,
+    BEGIN,
+    END,
+    FORK,
+    HOLD,
+    JOIN,
+    POST,
+    RUN,
+    SPAWN,
+    WAIT,
+    Op,
+    Program,
+)
+
+POINTS = frozenset({POST, SPAWN, BEGIN, END})
+
+
+def replay(program: Program, edits: Sequence[Edit] = (), view: str = "expected") -> dict[int, int]:
+    """Run a program with `edits` in the best, expected or worst `view`; give each trace's duration in ns.
+
+    A trace that does not come to its end (its program waits for something that was not recorded) is left out.
+    """
+    return _Run(edited(program, edits, view)).run()
+
+
+def edited(program: Program, edits: Sequence[Edit], view: str) -> Program:
+    """Give the program with edits applied; one that crosses another's border is left out."""
+    by_activity: dict[int, list[Edit]] = defaultdict(list)
+    for edit in edits:
+        by_activity[edit.activity].append(edit)
+    lanes = dict(program.lanes)
+    for activity, own in by_activity.items():
+        if activity in lanes:
+            lanes[activity] = _apply(lanes[activity], own, view)
+    return Program(lanes, program.loops, program.roots)
+
+
+def _apply(ops: list[Op], edits: Sequence[Edit], view: str) -> list[Op]:
+    for edit in edits:
+        if isinstance(edit, Unblock):
+            ops = [
+                Op(WAIT, op.start_ns, op.end_ns, op.cost) if op.kind == HOLD and _inside(op, edit) else op for op in ops
+            ]
+    # An outer replacement leaves nothing for those inside it, so the widest go first.
+    replacing = sorted((e for e in edits if isinstance(e, Replace)), key=lambda e: (e.start_ns, -e.end_ns))
+    ops = _replaced(ops, replacing, view)
+    # The narrowest group first: an outer one then takes it along as one of its lanes.
+    groups = [edit for edit in edits if isinstance(edit, Together)]
+    for group in sorted(groups, key=lambda each: each.intervals[-1][1] - each.intervals[0][0]):
+        ops = _forked(ops, group, view)
+    return ops
+
+
+def _inside(op: Op, edit: Replace | Unblock) -> bool:
+    return edit.start_ns <= op.start_ns and op.end_ns <= edit.end_ns
+
+
+def _replaced(ops: list[Op], edits: Sequence[Replace], view: str) -> list[Op]:
+    if not edits:
+        return ops
+    made: list[Op] = []
+    index = -1
+    current: Replace | None = None
+    for op in ops:
+        while index + 1 < len(edits) and edits[index + 1].start_ns <= op.start_ns:
+            index += 1
+            if current is None or edits[index].end_ns > current.end_ns:
+                current = edits[index]
+                kind = HOLD if op.kind == HOLD else WAIT
+                made.append(Op(kind, current.start_ns, current.start_ns, current.cost.at(view)))
+        if current is None or op.kind in POINTS or not _inside(op, current):
+            made.append(op)
+    return made
+
+
+def _forked(ops: list[Op], group: Together, view: str) -> list[Op]:
+    slowdown = group.slowdown[VIEWS.index(view)]
+    lanes: list[list[Op]] = [[] for _ in group.intervals]
+    rest: list[Op] = []
+    at = -1
+    for op in ops:
+        number = _member(op, group.intervals)
+        if number is None or op.kind in (BEGIN, END):
+            rest.append(op)
+            continue
+        if at < 0:
+            at = len(rest)
+        slowed = op.kind in (WAIT, HOLD) and slowdown != 1.0
+        lanes[number].append(
+            Op(op.kind, op.start_ns, op.end_ns, int(op.cost * slowdown), op.targets, op.key, op.lanes) if slowed else op
+        )
+    if at < 0:
+        return ops
+    start, end = group.intervals[0][0], group.intervals[-1][1]
+    rest.insert(at, Op(FORK, start, end, lanes=[lane for lane in lanes if lane]))
+    return rest
+
+
+def _member(op: Op, intervals: Sequence[tuple[int, int]]) -> int | None:
+    for number, (start, end) in enumerate(intervals):
+        if start <= op.start_ns and op.end_ns <= end:
+            return number
+    return None
+
+
+class _Lane:
+    """One line of execution that is being replayed."""
+
+    __slots__ = ("at", "key", "loop", "ops")
+
+    def __init__(self, key: int, ops: Sequence[Op], loop: int) -> None:
+        self.key = key
+        self.ops = ops
+        self.loop = loop
+        self.at = 0
+
+
+class _Run:
+    """One replay: a queue of lanes by the time at which they can go on."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._queue: list[tuple[int, int, _Lane]] = []
+        self._number = 0
+        self._loop_free: dict[int, int] = defaultdict(int)
+        self._ended: dict[int, int] = {}
+        self._posted: dict[int, int] = {}
+        self._joining: dict[int, list[tuple[_Lane, int, list[int]]]] = defaultdict(list)
+        self._awaiting: dict[int, list[tuple[_Lane, int]]] = defaultdict(list)
+        self._began: dict[int, int] = {}
+        self._durations: dict[int, int] = {}
+        self._forks = 0
+
+    def run(self) -> dict[int, int]:
+        for key, start in self._program.roots:
+            self._push(start, _Lane(key, self._program.lanes[key], self._program.loops.get(key, 0)))
+        while self._queue:
+            time, number, lane = heapq.heappop(self._queue)
+            free = self._loop_free[lane.loop] if lane.loop else 0
+            if free > time:
+                heapq.heappush(self._queue, (free, number, lane))  # its turn among those that wait is kept
+            else:
+                self._advance(lane, time)
+        return self._durations
+
+    def _push(self, time: int, lane: _Lane) -> None:
+        self._number += 1
+        heapq.heappush(self._queue, (time, self._number, lane))
+
+    def _advance(self, lane: _Lane, time: int) -> None:
+        """Run a lane until it has to wait for something that is not known yet, or hands its loop back."""
+        ops = lane.ops
+        while lane.at < len(ops):
+            op = ops[lane.at]
+            lane.at += 1
+            kind = op.kind
+            if kind in (RUN, HOLD):
+                time += op.cost
+            elif kind == WAIT:
+                if lane.loop and op.cost:
+                    self._release(lane, time)
+                    self._push(time + op.cost, lane)
+                    return
+                time += op.cost
+            elif kind in POINTS:
+                self._pass(op, time)
+            else:
+                resumed = self._wait(lane, op, time)
+                if resumed is None:
+                    self._release(lane, time)
+                    return
+                if lane.loop and resumed > time:
+                    self._release(lane, time)
+                    self._push(resumed, lane)
+                    return
+                time = max(time, resumed)
+        self._release(lane, time)
+        self._end(lane.key, time)
+
+    def _release(self, lane: _Lane, time: int) -> None:
+        if lane.loop:
+            self._loop_free[lane.loop] = time
+
+    def _pass(self, op: Op, time: int) -> None:
+        if op.kind == SPAWN:
+            for key in op.targets:
+                lane = _Lane(key, self._program.lanes.get(key, ()), self._program.loops.get(key, 0))
+                self._push(time + op.cost, lane)
+        elif op.kind == POST:
+            self._posted[op.key] = time
+            for lane, since in self._awaiting.pop(op.key, ()):
+                self._push(max(time, since), lane)
+        elif op.kind == BEGIN:
+            self._began[op.key] = time
+        elif op.key in self._began:
+            self._durations[op.key] = time - self._began[op.key]
+
+    def _wait(self, lane: _Lane, op: Op, time: int) -> int | None:
+        """Give when a lane can go on, or None after having it called when that is known."""
+        if op.kind == AWAIT:
+            if op.key in self._posted:
+                return self._posted[op.key]
+            self._awaiting[op.key].append((lane, time))
+            return None
+        targets = list(op.targets) if op.kind == JOIN else self._fork(lane, op, time)
+        missing = [target for target in targets if target not in self._ended]
+        if not missing:
+            return max((self._ended[target] for target in targets), default=time)
+        self._joining[missing[0]].append((lane, time, targets))
+        return None
+
+    def _fork(self, lane: _Lane, op: Op, time: int) -> list[int]:
+        keys = []
+        for ops in op.lanes:
+            self._forks -= 1
+            keys.append(self._forks)
+            self._push(time, _Lane(self._forks, ops, lane.loop))
+        return keys
+
+    def _end(self, key: int, time: int) -> None:
+        self._ended[key] = time
+        for lane, since, targets in self._joining.pop(key, ()):
+            missing = [target for target in targets if target not in self._ended]
+            if missing:
+                self._joining[missing[0]].append((lane, since, targets))
+            else:
+                self._push(max(since, *(self._ended[target] for target in targets)), lane)
+
+
+def fidelity(recorded: Mapping[int, int], replayed: Mapping[int, int]) -> tuple[float, float]:
+    """Give median and worst relative difference of replayed to recorded durations; a missing trace counts as 1."""
+    errors = sorted(
+        abs(replayed[key] - duration) / duration if key in replayed else 1.0
+        for key, duration in recorded.items()
+        if duration
+    )
+    return (errors[len(errors) // 2], errors[-1]) if errors else (0.0, 0.0)

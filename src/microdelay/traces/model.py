@@ -1,0 +1,170 @@
+"""What a recording says, as immutable data: spans, calls, activities and their steps, and the traces made of them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from microdelay.spans import Place, Span
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One call of one of the user's functions below which something waited.
+
+    `start_ns` is its first wait, `end_ns` the end of the call. `caller` is the invocation it was called from (0 at the
+    top of an activity), `site` the place of that call.
+    """
+
+    id: int
+    function: str
+    file: str
+    line: int
+    activity: int
+    start_ns: int
+    end_ns: int
+    caller: int = 0
+    site: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """A line of execution: `kind` is thread, work (a pool's item) or task; `end_ns` is 0 if its end was not seen.
+
+    `parent` created it at `created_ns`, at `site` in `invocation`; `start_ns` is when it first ran.
+    """
+
+    id: int
+    kind: str
+    name: str
+    parent: int = 0
+    created_ns: int = 0
+    start_ns: int = 0
+    end_ns: int = 0
+    invocation: int = 0
+    site: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A run of an asyncio task and the wait after it.
+
+    It ran from `start_ns` to `end_ns`, then awaited `on` at `site` until it ran again at `resumed_ns` (0: it ended).
+    It was made ready at `ready_ns` by activity `cause` (0: by the outside world). `joins` are awaited activities.
+    """
+
+    activity: int
+    start_ns: int
+    end_ns: int
+    resumed_ns: int = 0
+    ready_ns: int = 0
+    cause: int = 0
+    invocation: int = 0
+    site: Place | None = None
+    on: str = ""
+    joins: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Everything that one file holds, spans in order of their start.
+
+    `joins` maps a span to the activities it waited for. `warnings` are sentences for the reader: what was cut,
+    dropped or not seen.
+    """
+
+    spans: Sequence[Span]
+    invocations: Mapping[int, Invocation] = field(default_factory=dict)
+    activities: Mapping[int, Activity] = field(default_factory=dict)
+    steps: Mapping[int, Sequence[Step]] = field(default_factory=dict)
+    joins: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    done: Mapping[str, Any] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+    path: str = ""
+
+    @cached_property
+    def by_id(self) -> Mapping[int, Span]:
+        """Each span under its id."""
+        return {span.id: span for span in self.spans}
+
+    @cached_property
+    def lanes(self) -> Mapping[int, Sequence[Span]]:
+        """The spans of each activity: by start, an enclosing one before those inside it."""
+        lanes: dict[int, list[Span]] = {}
+        for span in self.spans:
+            lanes.setdefault(span.activity, []).append(span)
+        for lane in lanes.values():
+            lane.sort(key=lambda span: (span.start_ns, -span.end_ns, -span.id))
+        return lanes
+
+    @cached_property
+    def parents(self) -> Mapping[int, int]:
+        """The id of the innermost span around each span in its activity, 0 where there is none."""
+        parents: dict[int, int] = {}
+        for lane in self.lanes.values():
+            open_spans: list[Span] = []
+            for span in lane:
+                while open_spans and open_spans[-1].end_ns < span.end_ns:
+                    open_spans.pop()
+                parents[span.id] = open_spans[-1].id if open_spans else 0
+                open_spans.append(span)
+        return parents
+
+    @cached_property
+    def children(self) -> Mapping[int, Sequence[Span]]:
+        """The spans directly inside each span; under 0 those that stand alone."""
+        children: dict[int, list[Span]] = {}
+        for lane in self.lanes.values():
+            for span in lane:
+                children.setdefault(self.parents[span.id], []).append(span)
+        return children
+
+    @cached_property
+    def offspring(self) -> Mapping[int, Sequence[Activity]]:
+        """The activities that each activity created, in order."""
+        offspring: dict[int, list[Activity]] = {}
+        for activity in sorted(self.activities.values(), key=lambda each: (each.created_ns, each.id)):
+            offspring.setdefault(activity.parent, []).append(activity)
+        return offspring
+
+    def callers(self, invocation: int) -> list[Invocation]:
+        """Give an invocation and those around it, innermost first, over the border into the creating activity."""
+        chain: list[Invocation] = []
+        seen: set[int] = set()
+        while invocation and invocation not in seen and invocation in self.invocations:
+            seen.add(invocation)
+            call = self.invocations[invocation]
+            chain.append(call)
+            owner = self.activities.get(call.activity)
+            invocation = call.caller or (owner.invocation if owner else 0)
+        return chain
+
+    def within(self, activity: int, start_ns: int, end_ns: int) -> Sequence[Span]:
+        """Give the spans of an activity that began in an interval."""
+        lane = self.lanes.get(activity, ())
+        low = bisect_left(lane, start_ns, key=lambda span: span.start_ns)
+        high = bisect_left(lane, end_ns, lo=low, key=lambda span: span.start_ns)
+        return lane[low:high]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One execution of the user's unit of work: it ran in `activity`, and `activities` (with it) ran for it."""
+
+    id: int
+    name: str
+    activity: int
+    start_ns: int
+    end_ns: int
+    spans: Sequence[Span]
+    activities: frozenset[int]
+    invocation: int = 0
+
+    @property
+    def duration_ns(self) -> int:
+        """From its first wait to its end."""
+        return self.end_ns - self.start_ns

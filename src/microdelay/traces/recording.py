@@ -1,0 +1,285 @@
+"""Reads a recording (`.mdr`) to its end or to the place where it is cut; its layout is in `record/layout.py`."""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from microdelay.errors import RecordingError
+from microdelay.record import layout
+from microdelay.spans import Place, Span
+from microdelay.traces.model import Activity, Invocation, Recording, Step
+
+MAX_CHUNK_BYTES = 1 << 30
+"""A larger chunk is damage: the writer's queue does not hold as much."""
+
+Progress = Callable[[int, int], None]
+Table = dict[str, list[int]]
+
+
+def read(path: str | os.PathLike[str], progress: Progress | None = None) -> Recording:
+    """Read a recording; `progress(bytes_read, bytes_in_all)` is called along the way.
+
+    A cut or damaged end is left out and said in `warnings`. Raises RecordingError if the file cannot be read, is no
+    recording, is of a newer version or holds nothing.
+    """
+    name = os.fspath(path)
+    chunks = _Chunks(name, _bytes(name))
+    tables: dict[bytes, Table] = {tag: {column: [] for column in columns} for tag, columns in layout.TABLES.items()}
+    texts: list[str] = []
+    meta: dict[str, Any] = {}
+    done: dict[str, Any] = {}
+    for tag, payload in chunks:
+        if tag == layout.TEXT:
+            texts.extend(json.loads(payload))
+        elif tag == layout.META:
+            meta = json.loads(payload)
+        elif tag == layout.DONE:
+            done = json.loads(payload)
+        elif tag in tables:
+            _append(tables[tag], tag, payload)
+        if progress is not None:
+            progress(chunks.offset, chunks.size)
+    if not meta:
+        raise RecordingError(f"recording is cut short before its first chunk, nothing can be used: {name}")
+    made = _Builder(tables, texts, meta, done).build()
+    if not made.spans and not made.steps:
+        raise RecordingError(
+            f"recording is empty, the program waited for nothing that a probe knows: {name}"
+            + ("" if done else " (and it did not end in order: was it killed in its first second?)")
+        )
+    return replace(made, warnings=(*chunks.warnings, *made.warnings), path=name)
+
+
+def _bytes(name: str) -> bytes:
+    try:
+        data = Path(name).read_bytes()
+    except FileNotFoundError:
+        raise RecordingError(f"no such file: {name}") from None
+    except OSError as error:
+        raise RecordingError(f"cannot read {name}: {error.strerror or error}") from None
+    if not data:
+        raise RecordingError(f"recording is empty (0 bytes), record again: {name}")
+    if not data.startswith(layout.MAGIC):
+        if data[:5] == layout.MAGIC[:5]:
+            raise RecordingError(f"recording was written by another version of microdelay, record again: {name}")
+        raise RecordingError(f"not a microdelay recording: {name}; make one with: microdelay run -o FILE script.py")
+    return data
+
+
+class _Chunks:
+    """Iterates over (tag, payload) up to the first chunk that is cut or damaged."""
+
+    def __init__(self, name: str, data: bytes) -> None:
+        self.name = name
+        self.size = len(data)
+        self.offset = len(layout.MAGIC)
+        self.warnings: list[str] = []
+        self._data = data
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        count = 0
+        tag = b""
+        while self.offset < self.size:
+            found = self._next()
+            if found is None:
+                self._cut(count, "is cut short")
+                return
+            tag, payload = found
+            count += 1
+            yield tag, payload
+        if tag != layout.DONE:
+            self._cut(count, "has no end")
+
+    def _next(self) -> tuple[bytes, bytes] | None:
+        start = self.offset + layout.HEADER.size
+        if start > self.size:
+            return None
+        tag, length, checksum = layout.HEADER.unpack_from(self._data, self.offset)
+        packed = self._data[start : start + length]
+        if len(packed) < length or zlib.crc32(packed) != checksum:
+            return None
+        try:
+            unpacking = zlib.decompressobj()
+            payload = unpacking.decompress(packed, MAX_CHUNK_BYTES)
+        except zlib.error:
+            return None
+        if unpacking.unconsumed_tail:
+            return None
+        self.offset = start + length
+        return tag, payload
+
+    def _cut(self, count: int, how: str) -> None:
+        self.warnings.append(
+            f"recording {how} after {count} chunks (the program was killed?): {self.name}; the {count} are used"
+        )
+
+
+def _append(table: Table, tag: bytes, payload: bytes) -> None:
+    columns = layout.TABLES[tag]
+    rows = np.frombuffer(payload, dtype="<i8")
+    if not len(columns) or len(rows) % len(columns):
+        raise RecordingError(f"recording has a chunk {tag.decode()} of a shape this version does not know: record again")
+    for name, values in zip(columns, rows.reshape(len(columns), -1), strict=True):
+        table[name].extend((np.cumsum(values) if name in layout.DELTAS else values).tolist())
+
+
+class _Builder:
+    """Makes the model's objects of the tables."""
+
+    def __init__(
+        self, tables: Mapping[bytes, Table], texts: list[str], meta: dict[str, Any], done: dict[str, Any]
+    ) -> None:
+        self._tables = tables
+        self._texts = texts
+        self._meta = meta
+        self._done = done
+        self._places: dict[int, Place] = {}
+        self._attributes: dict[int, dict[str, Any]] = {-1: {}}
+
+    def build(self) -> Recording:
+        """Make the recording."""
+        for site, file, function, line, end_line, column, end_column in self._rows(b"SITE"):
+            self._places[site] = Place(self._text(file), line, self._text(function), end_line, column, end_column)
+        joins: dict[int, list[int]] = defaultdict(list)
+        for key, activity in self._rows(b"JOIN"):
+            if activity:
+                joins[key].append(activity)
+        spans = sorted(self._spans(), key=lambda span: (span.start_ns, -span.end_ns, -span.id))
+        steps = self._steps(joins)
+        last = max(
+            [self._done.get("end_ns", 0), *(span.end_ns for span in spans), *(s[-1].end_ns for s in steps.values())]
+        )
+        activities = self._activities()
+        return Recording(
+            spans=spans,
+            invocations=_settled(self._invocations(), activities, last),
+            activities=activities,
+            steps=steps,
+            joins={key: tuple(targets) for key, targets in joins.items() if key > 0},
+            meta=self._meta,
+            done=self._done,
+            warnings=tuple(_warnings(self._done)),
+        )
+
+    def _rows(self, tag: bytes) -> Iterator[tuple[int, ...]]:
+        return zip(*self._tables[tag].values(), strict=True)
+
+    def _text(self, index: int) -> str:
+        return self._texts[index] if 0 <= index < len(self._texts) else ""
+
+    def _attributes_of(self, index: int) -> dict[str, Any]:
+        known = self._attributes.get(index)
+        if known is None:
+            known = self._attributes[index] = json.loads(self._text(index) or "{}")
+        return known
+
+    def _spans(self) -> Iterator[Span]:
+        sent: dict[int, set[int]] = defaultdict(set)
+        received: dict[int, set[int]] = defaultdict(set)
+        for span, is_sent, value in self._rows(b"FLOW"):
+            (sent if is_sent else received)[span].add(value)
+        nothing: frozenset[int] = frozenset()
+        for row in self._rows(b"SPAN"):
+            (key, start, duration, cpu_start, cpu, activity, invocation, site, kind, name, attributes, *rest) = row
+            input_, output, error = rest
+            yield Span(
+                id=key,
+                kind=self._text(kind),
+                name=self._text(name),
+                start_ns=start,
+                end_ns=start + duration,
+                activity=activity,
+                invocation=invocation,
+                site=self._places.get(site),
+                attributes=self._attributes_of(attributes),
+                input=input_,
+                output=output,
+                sent=frozenset(sent[key]) if key in sent else nothing,
+                received=frozenset(received[key]) if key in received else nothing,
+                cpu_start_ns=cpu_start,
+                cpu_ns=cpu,
+                error=self._text(error),
+            )
+
+    def _invocations(self) -> dict[int, Invocation]:
+        ends = dict(self._rows(b"RETN"))  # type: ignore[arg-type]
+        return {
+            key: Invocation(
+                id=key,
+                function=self._text(function),
+                file=self._text(file),
+                line=line,
+                activity=activity,
+                start_ns=start,
+                end_ns=ends.get(key, 0),
+                caller=caller,
+                site=self._places.get(site),
+            )
+            for key, file, function, line, activity, start, caller, site in self._rows(b"INVO")
+        }
+
+    def _activities(self) -> dict[int, Activity]:
+        lives = {key: (start, end) for key, start, end in self._rows(b"ENDA")}
+        made = {}
+        for key, kind, name, parent, created, invocation, site in self._rows(b"ACTI"):
+            start, end = lives.get(key, (created, 0))
+            place = self._places.get(site)
+            made[key] = Activity(
+                key, self._text(kind), self._text(name), parent, created, start, end, invocation, place
+            )
+        return made
+
+    def _steps(self, joins: Mapping[int, list[int]]) -> dict[int, list[Step]]:
+        steps: dict[int, list[Step]] = defaultdict(list)
+        for activity, start, end, resumed, ready, cause, invocation, site, on in self._rows(b"STEP"):
+            joined = tuple(joins.get(-start, ()))
+            place = self._places.get(site)
+            steps[activity].append(
+                Step(activity, start, end, resumed, ready, cause, invocation, place, self._text(on), joined)
+            )
+        for lane in steps.values():
+            lane.sort(key=lambda step: step.start_ns)
+        return dict(steps)
+
+
+def _settled(
+    invocations: Mapping[int, Invocation], activities: Mapping[int, Activity], last_ns: int
+) -> dict[int, Invocation]:
+    """End each call no later than its activity, its caller, and the next call from the same caller.
+
+    A frame can outlive its call when a traceback holds it, and a killed program's last calls have no end.
+    """
+    siblings: dict[tuple[int, int], list[Invocation]] = defaultdict(list)
+    for call in invocations.values():
+        siblings[call.activity, call.caller].append(call)
+    settled: dict[int, Invocation] = {}
+    bounds: dict[int, int] = {}
+    for calls in siblings.values():
+        calls.sort(key=lambda call: (call.start_ns, call.id))
+        for call, following in zip(calls, [*calls[1:], None], strict=True):
+            if following is not None:
+                bounds[call.id] = following.start_ns
+    for key in sorted(invocations, key=lambda key: (invocations[key].start_ns, key)):
+        call = invocations[key]
+        owner = activities.get(call.activity)
+        candidates = [call.end_ns or last_ns, bounds.get(key, last_ns), owner.end_ns if owner else 0]
+        caller = settled.get(call.caller)
+        candidates.append(caller.end_ns if caller else 0)
+        settled[key] = replace(call, end_ns=max(call.start_ns, min(end for end in candidates if end)))
+    return settled
+
+
+def _warnings(done: Mapping[str, Any]) -> Iterator[str]:
+    if dropped := done.get("dropped"):
+        yield f"{dropped:,} events were dropped: the program made them faster than they could be written"
+    for where, count in done.get("troubles", {}).items():
+        yield f"the recorder stood aside {count:,} times at: {where}"
