@@ -135,7 +135,7 @@ class _Run:
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._queue: list[tuple[int, int, _Lane]] = []
+        self._queue: list[tuple[int, int, int, _Lane]] = []  # (when it may run, when it was ready, number, lane)
         self._number = 0
         self._loop_free: dict[int, int] = defaultdict(int)
         self._ended: dict[int, int] = {}
@@ -150,17 +150,17 @@ class _Run:
         for key, start in self._program.roots:
             self._push(start, _Lane(key, self._program.lanes[key], self._program.loops.get(key, 0)))
         while self._queue:
-            time, number, lane = heapq.heappop(self._queue)
+            time, ready, number, lane = heapq.heappop(self._queue)
             free = self._loop_free[lane.loop] if lane.loop else 0
             if free > time:
-                heapq.heappush(self._queue, (free, number, lane))  # its turn among those that wait is kept
+                heapq.heappush(self._queue, (free, ready, number, lane))
             else:
                 self._advance(lane, time)
         return self._durations
 
     def _push(self, time: int, lane: _Lane) -> None:
         self._number += 1
-        heapq.heappush(self._queue, (time, self._number, lane))
+        heapq.heappush(self._queue, (time, time, self._number, lane))
 
     def _advance(self, lane: _Lane, time: int) -> None:
         """Run a lane until it has to wait for something that is not known yet, or hands its loop back."""

@@ -13,7 +13,7 @@ MAX_DEPTH: Final = 32
 
 CUT: Final = "… ({} bytes cut)"
 
-_quote: Callable[[str], str] = json.encoder.encode_basestring  # type: ignore[attr-defined]
+_quote: Callable[[str], str] = json.encoder.encode_basestring
 
 
 def encode(time_s: float, message: object, fields: Mapping[str, object], max_bytes: int) -> bytes:

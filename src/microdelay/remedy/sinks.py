@@ -22,19 +22,16 @@ MAX_RETRY_AFTER_S: Final = 600.0
 MAX_REPLY_BYTES: Final = 65_536
 """Of an answer to a batch no more is read; a longer one costs the connection."""
 
-# The same batch would fail again and again: a mistake in the function, not an outage.
-MISTAKES: Final = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError, NameError)
 
-
-class Refused(Exception):
+class RefusedError(Exception):
     """The sink will never take this batch."""
 
 
-class TooLarge(Refused):
+class TooLargeError(RefusedError):
     """The sink would take it in smaller pieces."""
 
 
-class Busy(Exception):
+class BusyError(Exception):
     """The sink asks for a pause of `pause_s` seconds."""
 
     def __init__(self, message: str, pause_s: float) -> None:
@@ -53,18 +50,14 @@ class Sink(Protocol):
 
 
 class FunctionSink:
-    """A function that takes a list of records. What it raises means "again", unless it is a mistake in the code."""
+    """A function that takes a list of records."""
 
     def __init__(self, function: Callable[[list[Record]], object]) -> None:
         self._function = function
 
     def send(self, batch: Sequence[bytes], batch_id: str, timeout_s: float) -> None:
         """Call the function; its time is its own."""
-        records = json.loads(b"[" + b",".join(batch) + b"]")
-        try:
-            self._function(records)
-        except MISTAKES as error:
-            raise Refused(f"{type(error).__name__}: {error}") from error
+        self._function(json.loads(b"[" + b",".join(batch) + b"]"))
 
     def forget(self) -> None:
         """Nothing is kept."""
@@ -149,10 +142,10 @@ def _judge(status: int, reason: str, retry_after: str | None) -> None:
         return
     message = f"the sink answered {status} {reason}"
     if status == 413:
-        raise TooLarge(message)
+        raise TooLargeError(message)
     if status in (408, 429) or status >= 500:
-        raise Busy(message, _pause_s(retry_after))
-    raise Refused(message)
+        raise BusyError(message, _pause_s(retry_after))
+    raise RefusedError(message)
 
 
 def _pause_s(retry_after: str | None) -> float:

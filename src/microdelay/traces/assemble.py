@@ -19,6 +19,9 @@ from microdelay.traces.model import Activity, Invocation, Recording, Trace
 MIN_SHARE = 1 / 3
 """Of all waiting that a unit of work must account for; background threads wait too."""
 
+SAME_SHARE = 0.999
+"""Of a function's waiting that another one inside it must do to be the real unit of work."""
+
 MIN_PLACES = 2
 """Places at which a unit of work waits; a function with one is a call in a loop, not a unit of work."""
 
@@ -88,7 +91,13 @@ def _found(recording: Recording) -> list[Invocation]:
     ]
     # The outermost: nothing else that repeats has these calls inside it.
     best = min(candidates, key=lambda function: (function.depth, -function.wait_ns), default=None)
-    return best.calls if best else []
+    if best is None:
+        return []
+    # A mere wrapper (one call inside each of its calls, which does all of the waiting) is not the unit: it may itself
+    # have waited for its turn, e.g. at a semaphore.
+    least_ns = SAME_SHARE * best.wait_ns
+    same = [each for each in functions.values() if len(each.calls) == len(best.calls) and each.wait_ns >= least_ns]
+    return max(same, key=lambda function: function.depth).calls
 
 
 def _functions(recording: Recording) -> tuple[dict[tuple[str, str], _Function], int]:

@@ -59,7 +59,15 @@ def _recording_connection(sqlite3: ModuleType, base: type[Any]) -> type[Any]:
         made._microdelay = connection_number(self), ""
         return made
 
+    def short(name: str) -> Callable[..., Any]:
+        # The C methods make a plain cursor without asking `cursor` for it; so does this, in the documented way.
+        def call(self: Any, sql: Any, *args: Any) -> Any:
+            return getattr(self.cursor(), name)(sql, *args)
+
+        return functools.update_wrapper(call, getattr(base, name))
+
     members = {
+        **{name: short(name) for name in ("execute", "executemany", "executescript")},
         "cursor": cursor,
         "commit": timed(base.commit, DB, "COMMIT", _describe_commit, FETCH_FLOOR_NS),
     }

@@ -1,0 +1,252 @@
+"""LogBuffer and BufferedHandler: a program hands its log records over and never waits for the log service."""
+
+from __future__ import annotations
+
+import logging
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from traceback import format_exception
+from types import TracebackType
+from typing import Final, NamedTuple, Self, TypedDict, Unpack
+
+from microdelay.errors import RemedyError
+from microdelay.remedy import log_json
+from microdelay.remedy.process_end import EXIT_TIMEOUT_S, is_ending, time_left_s
+from microdelay.remedy.shipper import Shipper
+from microdelay.remedy.sinks import Record, make_sink
+
+MAX_RECORD_BYTES: Final = 256 * 1024
+"""A longer record is cut: the largest that common log services take (CloudWatch 256 KB, Loki 256 KB)."""
+
+NAMES_OF_RECORD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+"""What every `logging.LogRecord` has; the rest came in as `extra`."""
+
+Sink = str | Callable[[list[Record]], object]
+
+
+class LogBufferOptions(TypedDict, total=False):
+    """The options of a `LogBuffer`; its docstring says what they mean."""
+
+    flush_interval: float
+    batch_size: int
+    max_bytes: int
+    max_record_bytes: int
+    timeout: float
+    max_backoff: float
+    headers: Mapping[str, str] | None
+
+
+class LogBufferStats(NamedTuple):
+    """What became of the records so far. `lost` counts those that will not arrive, by reason."""
+
+    accepted: int
+    sent: int
+    queued: int
+    queued_bytes: int
+    retried: int
+    lost: dict[str, int]
+    last_error: str
+
+
+class LogBuffer:
+    """Log records go to bounded memory at the call; one worker thread sends them in batches.
+
+    `sink` is an http:// or https:// URL that gets a JSON array by POST, or a function that takes a list of dicts.
+    A batch goes when `batch_size` records wait, or `flush_interval` seconds after the first of them; at the end of
+    the process the rest goes within 5 s. At most `max_bytes` wait: what comes on top is dropped and counted. A record
+    is cut at `max_record_bytes`. An attempt takes at most `timeout` seconds; the pauses between attempts grow to
+    `max_backoff` seconds. `headers` go with every request, e.g. Authorization.
+
+    `log`, `flush` and `close` may be called from any thread, in or without an event loop.
+
+    Raises `RemedyError` for a sink or an option that cannot work.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        *,
+        flush_interval: float = 1.0,
+        batch_size: int = 500,
+        max_bytes: int = 64 * 1024 * 1024,
+        max_record_bytes: int = MAX_RECORD_BYTES,
+        timeout: float = 10.0,
+        max_backoff: float = 30.0,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        limits = {"batch_size": batch_size, "max_bytes": max_bytes, "max_record_bytes": max_record_bytes}
+        times = {"flush_interval": flush_interval, "timeout": timeout, "max_backoff": max_backoff}
+        for name, value in {**limits, **times}.items():
+            if not value > 0:
+                raise RemedyError(f"{name} must be more than 0, not {value!r}")
+        self._max_record_bytes = max_record_bytes
+        self._shipper = Shipper(
+            make_sink(sink, headers),
+            flush_interval=flush_interval,
+            batch_size=batch_size,
+            max_bytes=max_bytes,
+            timeout=timeout,
+            max_backoff=max_backoff,
+        )
+        # A buffer that nobody holds any more sends what it has, and its thread ends.
+        weakref.finalize(self, self._shipper.stop, abandon=False).atexit = False
+
+    def log(self, message: str, /, **fields: object) -> None:
+        """Queue the record {"time": now, "message": message, **fields}. Never blocks, never raises.
+
+        It is encoded here, so what happens to the fields later does not change it.
+        """
+        self.put(time.time(), message, fields)
+
+    def put(self, time_s: float, message: object, fields: Mapping[str, object]) -> None:
+        """`log` for a record that has its own time, in unix seconds."""
+        try:
+            self._shipper.put(log_json.encode(time_s, message, fields, self._max_record_bytes))
+        except Exception:
+            self._shipper.lose("not encodable")
+
+    def flush(self, timeout: float = EXIT_TIMEOUT_S) -> bool:
+        """Send what is queued now; whether none of it was left within `timeout` seconds.
+
+        Waits. In a coroutine use `aflush`.
+        """
+        return self._shipper.flush(timeout)
+
+    def close(self, timeout: float = EXIT_TIMEOUT_S) -> bool:
+        """Send what is queued, give up what is left after `timeout` seconds, end the worker; whether all was sent.
+
+        Later records are dropped and counted.
+        """
+        self._shipper.closed = True
+        done = self._shipper.flush(timeout)
+        self._shipper.stop(abandon=not done)
+        return done
+
+    async def aflush(self, timeout: float = EXIT_TIMEOUT_S) -> bool:  # noqa: ASYNC109 - it answers, it does not raise
+        """`flush` that does not hold up the event loop."""
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        settled: asyncio.Future[None] = loop.create_future()
+
+        def settle() -> None:
+            if not settled.done():
+                settled.set_result(None)
+
+        def notify() -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits there any more
+                loop.call_soon_threadsafe(settle)
+
+        self._shipper.when_settled(notify)
+        try:
+            # Not wait_for: below 3.12 it may swallow a cancellation.
+            await asyncio.wait([settled], timeout=timeout)
+        finally:
+            self._shipper.forget_waiter(notify)
+        return settled.done()
+
+    async def aclose(self, timeout: float = EXIT_TIMEOUT_S) -> bool:  # noqa: ASYNC109 - it answers, it does not raise
+        """`close` that does not hold up the event loop."""
+        self._shipper.closed = True
+        done = False
+        try:
+            done = await self.aflush(timeout)
+        finally:
+            self._shipper.stop(abandon=not done)
+        return done
+
+    def stats(self) -> LogBufferStats:
+        """What became of the records so far."""
+        shipper = self._shipper
+        return LogBufferStats(
+            accepted=shipper.accepted,
+            sent=shipper.sent,
+            queued=shipper.queued,
+            queued_bytes=shipper.held_bytes,
+            retried=shipper.retried,
+            lost=dict(shipper.lost),
+            last_error=shipper.last_error,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+class BufferedHandler(logging.Handler):
+    """A `logging.Handler` in front of a `LogBuffer`: same sink and options, or a buffer that exists already.
+
+    A record becomes {"time", "message", "level", "logger"}, with "exception" and "stack" where there is one, and
+    the fields that were given as `extra`. With a formatter set, "message" is what it makes. Closing the handler closes
+    a buffer of its own, and flushes one that it was given.
+    """
+
+    def __init__(
+        self, sink: Sink | LogBuffer, level: int | str = logging.NOTSET, **options: Unpack[LogBufferOptions]
+    ) -> None:
+        super().__init__(level)
+        if isinstance(sink, LogBuffer) and options:
+            raise RemedyError(f"the buffer has its options already: {', '.join(options)}")
+        self._owns_buffer = not isinstance(sink, LogBuffer)
+        self.buffer: LogBuffer = sink if isinstance(sink, LogBuffer) else LogBuffer(sink, **options)
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """`logging.Handler.handle` without the handler's lock: the buffer has its own, and holds it for less."""
+        verdict: object = self.filter(record)
+        if isinstance(verdict, logging.LogRecord):  # since 3.12 a filter may replace the record
+            record = verdict
+        if verdict:
+            self.emit(record)
+        return bool(verdict)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue the record. Never raises."""
+        try:
+            self.buffer.put(record.created, self._message(record), _fields(record))
+        except Exception:
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Send what is queued, for at most 5 s."""
+        self.buffer.flush(time_left_s() if is_ending() else EXIT_TIMEOUT_S)
+
+    def close(self) -> None:
+        """Send what is queued and leave `logging`."""
+        super().close()
+        timeout = time_left_s() if is_ending() else EXIT_TIMEOUT_S
+        if self._owns_buffer:
+            self.buffer.close(timeout)
+        else:
+            self.buffer.flush(timeout)
+
+    def _message(self, record: logging.LogRecord) -> str:
+        try:
+            return self.formatter.format(record) if self.formatter else record.getMessage()
+        except Exception as error:  # the wrong number of arguments: the record says so instead of being lost
+            return f"{record.msg} {record.args} (not formatted: {log_json.as_text(error)})"
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    fields: dict[str, object] = {"level": record.levelname, "logger": record.name}
+    if record.exc_info and record.exc_info[1] is not None:
+        fields["exception"] = "".join(format_exception(record.exc_info[1])).rstrip()
+    elif record.exc_text:
+        fields["exception"] = record.exc_text
+    if record.stack_info:
+        fields["stack"] = record.stack_info
+    for name, value in vars(record).items():
+        if name not in NAMES_OF_RECORD:
+            fields[f"{name}_" if name in fields else name] = value
+    return fields
