@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 
 class Entry:
     """A value in the dictionary; whoever reads it sets `asked`, which is all that a hit costs."""
 
-    __slots__ = ("asked", "expires", "key", "newer", "older", "shared", "value")
+    __slots__ = ("asked", "expires", "key", "newer", "older", "thaw", "value")
 
-    def __init__(self, value: object, shared: bool, expires: float) -> None:
+    def __init__(self, value: object, thaw: Callable[[object], object] | None, expires: float) -> None:
         self.value = value
-        self.shared = shared
+        self.thaw = thaw
         self.expires = expires
         self.asked = False
         self.key: Hashable = None
         self.newer: Entry | None = None
         self.older: Entry | None = None
+
+    def take(self) -> object:
+        """The value for one caller."""
+        return self.value if self.thaw is None else self.thaw(self.value)
 
 
 class Sieve:
