@@ -66,7 +66,9 @@ def build_database(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}")
     dice = random.Random(SEED)
-    users, orders, items = [], [], []
+    users: list[tuple[Any, ...]] = []
+    orders: list[tuple[Any, ...]] = []
+    items: list[tuple[Any, ...]] = []
     for user_id in range(1, USERS + 1):
         city = CITIES[user_id % len(CITIES)]
         users.append((user_id, dice.choice(NAMES), city, f"AC-{user_id:06}"))
