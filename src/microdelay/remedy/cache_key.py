@@ -79,18 +79,24 @@ class Aligner:
         positional = sum(p.kind is not p.KEYWORD_ONLY for p in parameters)
         self.whole = positional if positional == len(parameters) and not self._open else -1
         """So many positional arguments need no aligning; -1: there is no such number."""
+        self._tails = [_defaults(parameters[given:]) for given in range(positional + 1)]
 
     def __call__(self, arguments: Arguments, keywords: Keywords) -> Arguments:
         """The arguments in the order of the parameters, defaults filled in. Raises `TypeError` as the call would."""
         if not keywords and len(arguments) == self.whole:
             return arguments
         if not self._open:
-            filled = self._fill(arguments, keywords)
+            filled = self._fill(arguments, keywords) if keywords else self._complete(arguments)
             if filled is not None:
                 return filled
         bound = self._signature.bind(*arguments, **keywords)
         bound.apply_defaults()
         return tuple(bound.arguments.values())
+
+    def _complete(self, arguments: Arguments) -> Arguments | None:
+        """The arguments and the defaults of the rest; None where that makes no call."""
+        tail = self._tails[len(arguments)] if len(arguments) < len(self._tails) else None
+        return None if tail is None else arguments + tail
 
     def _fill(self, arguments: Arguments, keywords: Keywords) -> Arguments | None:
         """The same by hand, ten times as fast; None where anything is unusual."""
@@ -109,6 +115,11 @@ class Aligner:
         given_by_place = self._parameters[: len(arguments)]
         fits = len(arguments) <= len(self._parameters) and not any(p.kind is p.KEYWORD_ONLY for p in given_by_place)
         return tuple(values) if fits and not unused else None
+
+
+def _defaults(parameters: list[inspect.Parameter]) -> Arguments | None:
+    defaults = tuple(parameter.default for parameter in parameters)
+    return None if any(default is inspect.Parameter.empty for default in defaults) else defaults
 
 
 def _takes_anything(*args: object, **kwargs: object) -> None: ...

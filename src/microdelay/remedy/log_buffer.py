@@ -7,13 +7,12 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from traceback import format_exception
 from types import TracebackType
 from typing import Final, NamedTuple, Self, TypedDict, Unpack
 
 from microdelay.errors import RemedyError
 from microdelay.remedy import log_json
-from microdelay.remedy.process_end import EXIT_TIMEOUT_S, is_ending, time_left_s
+from microdelay.remedy.process_end import time_left_s
 from microdelay.remedy.shipper import Shipper
 from microdelay.remedy.sinks import Record, make_sink
 
@@ -22,6 +21,8 @@ MAX_RECORD_BYTES: Final = 256 * 1024
 
 NAMES_OF_RECORD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 """What every `logging.LogRecord` has; the rest came in as `extra`."""
+
+PLAIN_FORMATTER: Final = logging.Formatter()
 
 Sink = str | Callable[[list[Record]], object]
 
@@ -35,6 +36,7 @@ class LogBufferOptions(TypedDict, total=False):
     max_record_bytes: int
     timeout: float
     max_backoff: float
+    exit_timeout: float
     headers: Mapping[str, str] | None
 
 
@@ -54,10 +56,10 @@ class LogBuffer:
     """Log records go to bounded memory at the call; one worker thread sends them in batches.
 
     `sink` is an http:// or https:// URL that gets a JSON array by POST, or a function that takes a list of dicts.
-    A batch goes when `batch_size` records wait, or `flush_interval` seconds after the first of them; at the end of
-    the process the rest goes within 5 s. At most `max_bytes` wait: what comes on top is dropped and counted. A record
-    is cut at `max_record_bytes`. An attempt takes at most `timeout` seconds; the pauses between attempts grow to
-    `max_backoff` seconds. `headers` go with every request, e.g. Authorization.
+    A batch goes when `batch_size` records wait, or `flush_interval` seconds after the first of them; the rest goes at
+    the end of the process, which takes at most `exit_timeout` seconds. At most `max_bytes` wait: what comes on top is
+    dropped and counted. A record is cut at `max_record_bytes`. An attempt takes at most `timeout` seconds; the pauses
+    between attempts grow to `max_backoff` seconds. `headers` go with every request, e.g. Authorization.
 
     `log`, `flush` and `close` may be called from any thread, in or without an event loop.
 
@@ -74,13 +76,18 @@ class LogBuffer:
         max_record_bytes: int = MAX_RECORD_BYTES,
         timeout: float = 10.0,
         max_backoff: float = 30.0,
+        exit_timeout: float = 5.0,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        limits = {"batch_size": batch_size, "max_bytes": max_bytes, "max_record_bytes": max_record_bytes}
-        times = {"flush_interval": flush_interval, "timeout": timeout, "max_backoff": max_backoff}
-        for name, value in {**limits, **times}.items():
-            if not value > 0:
-                raise RemedyError(f"{name} must be more than 0, not {value!r}")
+        _require_positive(
+            flush_interval=flush_interval,
+            batch_size=batch_size,
+            max_bytes=max_bytes,
+            max_record_bytes=max_record_bytes,
+            timeout=timeout,
+            max_backoff=max_backoff,
+            exit_timeout=exit_timeout,
+        )
         self._max_record_bytes = max_record_bytes
         self._shipper = Shipper(
             make_sink(sink, headers),
@@ -89,7 +96,9 @@ class LogBuffer:
             max_bytes=max_bytes,
             timeout=timeout,
             max_backoff=max_backoff,
+            exit_timeout=exit_timeout,
         )
+        self._put = self._shipper.put
         # A buffer that nobody holds any more sends what it has, and its thread ends.
         weakref.finalize(self, self._shipper.stop, abandon=False).atexit = False
 
@@ -98,33 +107,36 @@ class LogBuffer:
 
         It is encoded here, so what happens to the fields later does not change it.
         """
-        self.put(time.time(), message, fields)
+        try:
+            self._put(log_json.encode(time.time(), message, fields, self._max_record_bytes))
+        except Exception:
+            self._shipper.lose("not encodable")
 
     def put(self, time_s: float, message: object, fields: Mapping[str, object]) -> None:
         """`log` for a record that has its own time, in unix seconds."""
         try:
-            self._shipper.put(log_json.encode(time_s, message, fields, self._max_record_bytes))
+            self._put(log_json.encode(time_s, message, fields, self._max_record_bytes))
         except Exception:
             self._shipper.lose("not encodable")
 
-    def flush(self, timeout: float = EXIT_TIMEOUT_S) -> bool:
-        """Send what is queued now; whether none of it was left within `timeout` seconds.
+    def flush(self, timeout: float | None = None) -> bool:
+        """Send what is queued now; whether none of it was left within `timeout` seconds (by default `exit_timeout`).
 
         Waits. In a coroutine use `aflush`.
         """
-        return self._shipper.flush(timeout)
+        return self._shipper.flush(self._time(timeout))
 
-    def close(self, timeout: float = EXIT_TIMEOUT_S) -> bool:
-        """Send what is queued, give up what is left after `timeout` seconds, end the worker; whether all was sent.
+    def close(self, timeout: float | None = None) -> bool:
+        """Send what is queued, give up what is left after `timeout` seconds, end the worker; whether nothing was left.
 
         Later records are dropped and counted.
         """
         self._shipper.closed = True
-        done = self._shipper.flush(timeout)
+        done = self._shipper.flush(self._time(timeout))
         self._shipper.stop(abandon=not done)
         return done
 
-    async def aflush(self, timeout: float = EXIT_TIMEOUT_S) -> bool:  # noqa: ASYNC109 - it answers, it does not raise
+    async def aflush(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - it answers, it does not raise
         """`flush` that does not hold up the event loop."""
         import asyncio
 
@@ -142,12 +154,12 @@ class LogBuffer:
         self._shipper.when_settled(notify)
         try:
             # Not wait_for: below 3.12 it may swallow a cancellation.
-            await asyncio.wait([settled], timeout=timeout)
+            await asyncio.wait([settled], timeout=self._time(timeout))
         finally:
             self._shipper.forget_waiter(notify)
         return settled.done()
 
-    async def aclose(self, timeout: float = EXIT_TIMEOUT_S) -> bool:  # noqa: ASYNC109 - it answers, it does not raise
+    async def aclose(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - it answers, it does not raise
         """`close` that does not hold up the event loop."""
         self._shipper.closed = True
         done = False
@@ -170,6 +182,9 @@ class LogBuffer:
             last_error=shipper.last_error,
         )
 
+    def _time(self, timeout: float | None) -> float:
+        return time_left_s(self._shipper.exit_timeout) if timeout is None else timeout
+
     def __enter__(self) -> Self:
         return self
 
@@ -189,8 +204,9 @@ class BufferedHandler(logging.Handler):
     """A `logging.Handler` in front of a `LogBuffer`: same sink and options, or a buffer that exists already.
 
     A record becomes {"time", "message", "level", "logger"}, with "exception" and "stack" where there is one, and
-    the fields that were given as `extra`. With a formatter set, "message" is what it makes. Closing the handler closes
-    a buffer of its own, and flushes one that it was given.
+    the fields that were given as `extra`. A formatter of a class of your own (one that redacts, say) makes the message
+    and the traceback; a plain `logging.Formatter` only lays out what is in the fields anyway, and is not used. Closing
+    the handler closes a buffer of its own, and flushes one that it was given.
     """
 
     def __init__(
@@ -214,34 +230,41 @@ class BufferedHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Queue the record. Never raises."""
         try:
-            self.buffer.put(record.created, self._message(record), _fields(record))
+            formatter = self.formatter if type(self.formatter) is not logging.Formatter else None
+            self.buffer.put(record.created, _message(record, formatter), _fields(record, formatter))
         except Exception:
             self.handleError(record)
 
     def flush(self) -> None:
-        """Send what is queued, for at most 5 s."""
-        self.buffer.flush(time_left_s() if is_ending() else EXIT_TIMEOUT_S)
+        """Send what is queued, within the buffer's `exit_timeout`."""
+        self.buffer.flush()
 
     def close(self) -> None:
         """Send what is queued and leave `logging`."""
         super().close()
-        timeout = time_left_s() if is_ending() else EXIT_TIMEOUT_S
         if self._owns_buffer:
-            self.buffer.close(timeout)
+            self.buffer.close()
         else:
-            self.buffer.flush(timeout)
-
-    def _message(self, record: logging.LogRecord) -> str:
-        try:
-            return self.formatter.format(record) if self.formatter else record.getMessage()
-        except Exception as error:  # the wrong number of arguments: the record says so instead of being lost
-            return f"{record.msg} {record.args} (not formatted: {log_json.as_text(error)})"
+            self.buffer.flush()
 
 
-def _fields(record: logging.LogRecord) -> dict[str, object]:
+def _message(record: logging.LogRecord, formatter: logging.Formatter | None) -> str:
+    try:
+        return formatter.format(record) if formatter else record.getMessage()
+    except Exception as error:  # the wrong number of arguments: the record says so instead of being lost
+        return f"{record.msg} {record.args} (not formatted: {log_json.as_text(error)})"
+
+
+def _require_positive(**options: float) -> None:
+    for name, value in options.items():
+        if not value > 0:
+            raise RemedyError(f"{name} must be more than 0, not {value!r}")
+
+
+def _fields(record: logging.LogRecord, formatter: logging.Formatter | None) -> dict[str, object]:
     fields: dict[str, object] = {"level": record.levelname, "logger": record.name}
     if record.exc_info and record.exc_info[1] is not None:
-        fields["exception"] = "".join(format_exception(record.exc_info[1])).rstrip()
+        fields["exception"] = (formatter or PLAIN_FORMATTER).formatException(record.exc_info)
     elif record.exc_text:
         fields["exception"] = record.exc_text
     if record.stack_info:

@@ -59,10 +59,16 @@ def _plain(value: object, depth: int) -> object:
     if depth <= 0:
         return f"<{type(value).__name__}>"
     if isinstance(value, Mapping):
-        return {as_text(_plain(key, 0)): _plain(item, depth - 1) for key, item in value.items()}
+        return {_plain_key(key): _plain(item, depth - 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item, depth - 1) for item in value]
     return _plain(as_text(value), depth)
+
+
+def _plain_key(key: object) -> str:
+    if key is None or isinstance(key, bool):
+        return json.dumps(key)
+    return as_text(key).encode("utf-8", "backslashreplace").decode()
 
 
 def _cut(data: bytes, max_bytes: int) -> bytes:

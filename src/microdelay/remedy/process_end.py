@@ -9,12 +9,12 @@ from contextlib import suppress
 from time import monotonic
 from typing import Final, Protocol
 
-EXIT_TIMEOUT_S: Final = 5.0
-"""Time that the end of a process gives to all its buffers together: a dead log service must not hold it up."""
-
 
 class Buffer(Protocol):
     """What holds something that is yet to be sent."""
+
+    exit_timeout: float
+    """Seconds that the end of the process may take because of it."""
 
     @property
     def queued(self) -> int:
@@ -28,7 +28,7 @@ class Buffer(Protocol):
 
 
 _buffers: set[Buffer] = set()
-_deadline: list[float] = []
+_ending_since: list[float] = []
 
 
 def watch(buffer: Buffer) -> None:
@@ -43,21 +43,21 @@ def forget(buffer: Buffer) -> None:
 
 
 def is_ending() -> bool:
-    """Whether the buffers have been flushed for the last time."""
-    return bool(_deadline)
+    """Whether the process has come to its end, and the buffers were told so."""
+    return bool(_ending_since)
 
 
-def time_left_s() -> float:
-    """Seconds that the end of the process may still take."""
-    return max(_deadline[0] - monotonic(), 0.0) if _deadline else EXIT_TIMEOUT_S
+def time_left_s(timeout: float) -> float:
+    """What is left of `timeout` seconds: all of it, until the process ends."""
+    return max(_ending_since[0] + timeout - monotonic(), 0.0) if _ending_since else timeout
 
 
 def flush_all() -> None:
-    """Send what is left, at the end of the process; also called twice it takes no longer than once."""
-    if not _deadline:
-        _deadline.append(monotonic() + EXIT_TIMEOUT_S)
+    """Send what is left, at the end of the process; called again it takes no longer than once."""
+    if not _ending_since:
+        _ending_since.append(monotonic())
     for buffer in list(_buffers):
-        if not buffer.flush(time_left_s()):
+        if not buffer.flush(time_left_s(buffer.exit_timeout)):
             say(f"{buffer.queued} records were not sent before the process ended")
 
 
@@ -68,7 +68,7 @@ def say(text: str) -> None:
 
 
 def _after_fork_in_child() -> None:
-    _deadline.clear()
+    _ending_since.clear()
     for buffer in list(_buffers):
         buffer.after_fork()
     _watch_multiprocessing()

@@ -57,11 +57,20 @@ class Shipper:
     """The queue and its worker. Every method may be called from any thread; only `wait` and `flush` block."""
 
     def __init__(
-        self, sink: Sink, *, flush_interval: float, batch_size: int, max_bytes: int, timeout: float, max_backoff: float
+        self,
+        sink: Sink,
+        *,
+        flush_interval: float,
+        batch_size: int,
+        max_bytes: int,
+        timeout: float,
+        max_backoff: float,
+        exit_timeout: float,
     ) -> None:
         self._sink = sink
         self._flush_interval, self._batch_size, self._max_bytes = flush_interval, batch_size, max_bytes
         self._timeout, self._max_backoff = timeout, max_backoff
+        self.exit_timeout = exit_timeout
         self._max_body = MAX_BODY_BYTES
         self._begin()
         process_end.watch(self)
@@ -109,7 +118,7 @@ class Shipper:
             self._ensure_worker()
             self._bell.ring()
         else:
-            self.flush(process_end.time_left_s())
+            self.flush(process_end.time_left_s(self.exit_timeout))
 
     def _ensure_worker(self) -> bool:
         """Whether a worker is there to send; starts it where the interpreter still allows that."""
