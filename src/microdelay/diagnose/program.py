@@ -32,6 +32,10 @@ BUSY_NS = 1_000_000
 """A loop that runs one thing for longer hides when the outside world answered."""
 
 
+SAME_TURN_NS = 1_000_000
+"""Between two steps of one turn of a loop there is no more than callbacks."""
+
+
 @dataclass(slots=True)
 class Op:
     """One thing that an activity did from `start_ns` to `end_ns`, taking `cost` when it is run again."""
@@ -65,8 +69,9 @@ class _Compiler:
         self._traces = traces
         self._points: dict[int, list[Op]] = defaultdict(list)
         self._loops = {key: _loop_of(recording, activity) for key, activity in recording.activities.items()}
+        self._with_user_code = {call.activity for call in recording.invocations.values()}
         self._busy = self._busy_intervals()
-        self._typical = _typical_waits(recording)
+        self._typical = self._typical_waits()
 
     def compile(self) -> Program:
         recording = self._recording
@@ -135,7 +140,7 @@ class _Compiler:
             for op in self._covered(inside, step.start_ns, step.end_ns, RUN, HOLD):
                 yield from _cut(op, edges)
             if step.resumed_ns:
-                yield self._wait(step)
+                yield from self._wait(step)
 
     def _spans_of_task(self, activity: int, steps: Sequence[Step]) -> tuple[list[Span], list[int]]:
         """Tell the outermost spans that blocked (inside one step) from the edges of those that awaited."""
@@ -151,38 +156,99 @@ class _Compiler:
                 edges |= {span.start_ns, span.end_ns}
         return blocking, sorted(edges)
 
-    def _wait(self, step: Step) -> Op:
+    def _wait(self, step: Step) -> Iterator[Op]:
         joins = tuple(target for target in step.joins if self._ends(target))
         if joins and len(joins) == len(step.joins):
-            return Op(JOIN, step.end_ns, step.resumed_ns, targets=joins)
+            yield Op(JOIN, step.end_ns, step.resumed_ns, targets=joins)
+            return
         cause = self._recording.activities.get(step.cause)
         if cause is not None and cause.id != step.activity and step.ready_ns:
             if cause.end_ns and step.ready_ns >= cause.end_ns:
-                return Op(JOIN, step.end_ns, step.resumed_ns, targets=(cause.id,))
+                yield Op(JOIN, step.end_ns, step.resumed_ns, targets=(cause.id,))
+                return
             key = step.activity << 64 | step.resumed_ns
             self._points[cause.id].append(Op(POST, step.ready_ns, step.ready_ns, key=key))
-            return Op(AWAIT, step.end_ns, step.resumed_ns, targets=(cause.id,), key=key)
-        return Op(WAIT, step.end_ns, step.resumed_ns, self._outside(step))
+            yield Op(AWAIT, step.end_ns, step.resumed_ns, targets=(cause.id,), key=key)
+            return
+        sender = self._sender(step)
+        if sender is not None:
+            yield Op(JOIN, step.end_ns, sender.end_ns, targets=(sender.id,))
+        yield Op(WAIT, sender.end_ns if sender else step.end_ns, step.resumed_ns, self._outside(step))
+
+    def _sender(self, step: Step) -> Activity | None:
+        """Give the library's own task that sent, after this step, what its wait waited for the answer to.
+
+        aiohttp writes a request's body in a task of its own, which a busy loop starts late.
+        """
+        index = bisect_left(self._recording.offspring.get(step.activity, ()), step.start_ns, key=lambda a: a.created_ns)
+        for child in self._recording.offspring.get(step.activity, ())[index:]:
+            if child.created_ns > step.end_ns:
+                break
+            sent_late = step.end_ns < child.end_ns <= (step.ready_ns or step.resumed_ns)
+            if child.kind == "task" and sent_late and child.id not in self._with_user_code:
+                return child
+        return None
 
     def _outside(self, step: Step) -> int:
         """Give how long the outside world took, which a busy loop may have noticed late."""
-        ready = step.ready_ns if step.ready_ns >= step.end_ns else step.resumed_ns
+        waited, least = self._noticed(step)
+        if least is None:
+            return waited
+        # Noticed late: it took as long as it does here when nobody is in the way, within what is possible.
+        return min(max(self._typical[step.site, step.on], least), waited)
+
+    def _noticed(self, step: Step) -> tuple[int, int | None]:
+        """Give the recorded wait and, where the loop was busy when it ended, the shortest that it can have been."""
+        sender = self._sender(step)
+        sent = sender.end_ns if sender else step.end_ns
+        ready = step.ready_ns if step.ready_ns >= sent else step.resumed_ns
         busy = self._busy.get(self._loops.get(step.activity, 0), [])
         index = bisect_left(busy, ready - BUSY_NS, key=lambda interval: interval[1])
         if index < len(busy):
             began, ended = busy[index]
-            if step.end_ns <= began and began < ready and ended <= ready + BUSY_NS:
-                typical = self._typical.get((step.site, step.on), (began + ready) // 2 - step.end_ns)
-                return min(max(typical, began - step.end_ns), ready - step.end_ns)
-        return ready - step.end_ns
+            if began < ready and ended <= ready + BUSY_NS and began > step.start_ns:
+                return ready - sent, max(0, began - sent)
+        return ready - sent, None
 
     def _busy_intervals(self) -> dict[int, list[tuple[int, int]]]:
-        busy: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        """Give when each loop ran for long without looking outside: the steps of one turn.
+
+        What was ready before the turn began runs in it; the loop looks outside between turns.
+        """
+        runs: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
         for activity, steps in self._recording.steps.items():
+            ready = self._recording.activities[activity].created_ns if activity in self._recording.activities else 0
             for step in steps:
-                if step.end_ns - step.start_ns >= BUSY_NS:
-                    busy[self._loops.get(activity) or activity].append((step.start_ns, step.end_ns))
-        return {loop: sorted(intervals) for loop, intervals in busy.items()}
+                runs[self._loops.get(activity) or activity].append((step.start_ns, step.end_ns, ready))
+                ready = step.ready_ns or step.resumed_ns
+        busy: dict[int, list[tuple[int, int]]] = {}
+        for loop, intervals in runs.items():
+            turns: list[tuple[int, int]] = []
+            for start, end, ready in sorted(intervals):
+                if turns and ready <= turns[-1][0] and start - turns[-1][1] <= SAME_TURN_NS:
+                    turns[-1] = turns[-1][0], max(end, turns[-1][1])
+                else:
+                    turns.append((start, end))
+            busy[loop] = [(start, end) for start, end in turns if end - start >= BUSY_NS]
+        return busy
+
+    def _typical_waits(self) -> dict[object, int]:
+        """Give the median wait at each place where the loop was not in the way, or else the shortest; for a pause, what
+        was asked for."""
+        waits: dict[object, list[int]] = defaultdict(list)
+        quickest: dict[object, int] = {}
+        for steps in self._recording.steps.values():
+            for step in steps:
+                if step.resumed_ns and not step.cause and not step.joins:
+                    waited, late = self._noticed(step)
+                    quickest[step.site, step.on] = min(waited, quickest.get((step.site, step.on), waited))
+                    if late is None:
+                        waits[step.site, step.on].append(waited)
+        typical = quickest | {key: sorted(values)[len(values) // 2] for key, values in waits.items() if values}
+        for span in self._recording.spans:
+            if span.kind == SLEEP and "seconds" in span.attributes:
+                typical[span.site, "sleep"] = int(float(span.attributes["seconds"]) * 1e9)
+        return typical
 
 
 def _loop_of(recording: Recording, activity: Activity) -> int:
@@ -193,20 +259,6 @@ def _loop_of(recording: Recording, activity: Activity) -> int:
     while seen is not None and seen.kind == "task":
         seen = recording.activities.get(seen.parent)
     return seen.id if seen is not None else -1
-
-
-def _typical_waits(recording: Recording) -> dict[object, int]:
-    """Give the median wait at each place where a task awaits; for a pause, what the program asked for."""
-    waits: dict[object, list[int]] = defaultdict(list)
-    for steps in recording.steps.values():
-        for step in steps:
-            if step.resumed_ns and not step.cause and not step.joins:
-                waits[step.site, step.on].append(max(step.ready_ns, step.end_ns) - step.end_ns)
-    typical = {key: sorted(values)[len(values) // 2] for key, values in waits.items() if len(values) > 2}
-    for span in recording.spans:
-        if span.kind == SLEEP and "seconds" in span.attributes:
-            typical[span.site, "sleep"] = int(float(span.attributes["seconds"]) * 1e9)
-    return typical
 
 
 def _cut(op: Op, edges: Sequence[int]) -> Iterator[Op]:

@@ -27,6 +27,9 @@ from microdelay.diagnose.program import (
     Program,
 )
 
+AT_ONCE_NS = 50_000
+"""A remedy that takes no longer answers from memory: the task runs on."""
+
 POINTS = frozenset({POST, SPAWN, BEGIN, END})
 
 
@@ -54,7 +57,8 @@ def _apply(ops: list[Op], edits: Sequence[Edit], view: str) -> list[Op]:
     for edit in edits:
         if isinstance(edit, Unblock):
             ops = [
-                Op(WAIT, op.start_ns, op.end_ns, op.cost) if op.kind == HOLD and _inside(op, edit) else op for op in ops
+                Op(WAIT, op.start_ns, op.end_ns, op.cost) if op.kind in (HOLD, RUN) and _inside(op, edit) else op
+                for op in ops
             ]
     # An outer replacement leaves nothing for those inside it, so the widest go first.
     replacing = sorted((e for e in edits if isinstance(e, Replace)), key=lambda e: (e.start_ns, -e.end_ns))
@@ -64,6 +68,10 @@ def _apply(ops: list[Op], edits: Sequence[Edit], view: str) -> list[Op]:
     for group in sorted(groups, key=lambda each: each.intervals[-1][1] - each.intervals[0][0]):
         ops = _forked(ops, group, view)
     return ops
+
+
+def _unblocked(op: Op) -> Op:
+    return Op(WAIT, op.start_ns, op.end_ns, op.cost)
 
 
 def _inside(op: Op, edit: Replace | Unblock) -> bool:
@@ -81,8 +89,10 @@ def _replaced(ops: list[Op], edits: Sequence[Replace], view: str) -> list[Op]:
             index += 1
             if current is None or edits[index].end_ns > current.end_ns:
                 current = edits[index]
-                kind = HOLD if op.kind == HOLD else WAIT
-                made.append(Op(kind, current.start_ns, current.start_ns, current.cost.at(view)))
+                cost = current.cost.at(view)
+                # What is answered at once does not go back to the loop in between.
+                kind = HOLD if op.kind == HOLD or cost <= AT_ONCE_NS else WAIT
+                made.append(Op(kind, current.start_ns, current.start_ns, cost))
         if current is None or op.kind in POINTS or not _inside(op, current):
             made.append(op)
     return made

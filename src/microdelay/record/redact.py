@@ -84,7 +84,9 @@ def url(raw: str) -> tuple[str, str, int, str]:
 @functools.lru_cache(4096)
 def query(raw: str) -> str:
     """Take the literals and comments out of an SQL statement and fold its white space."""
-    bare = _SQL_LITERAL.sub(lambda match: "" if match.group()[:2] in ("--", "/*") else "?", raw[: MAX_QUERY_CHARACTERS * 2])
+    bare = _SQL_LITERAL.sub(
+        lambda match: "" if match.group()[:2] in ("--", "/*") else "?", raw[: MAX_QUERY_CHARACTERS * 2]
+    )
     folded = " ".join(bare.split())
     return _SQL_PARAMETER_LIST.sub("(?, …)", folded)[:MAX_QUERY_CHARACTERS]
 

@@ -6,7 +6,7 @@ import json
 import os
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -127,7 +127,9 @@ def _append(table: Table, tag: bytes, payload: bytes) -> None:
     columns = layout.TABLES[tag]
     rows = np.frombuffer(payload, dtype="<i8")
     if not len(columns) or len(rows) % len(columns):
-        raise RecordingError(f"recording has a chunk {tag.decode()} of a shape this version does not know: record again")
+        raise RecordingError(
+            f"recording has a chunk {tag.decode()} of a shape this version does not know: record again"
+        )
     for name, values in zip(columns, rows.reshape(len(columns), -1), strict=True):
         table[name].extend((np.cumsum(values) if name in layout.DELTAS else values).tolist())
 
@@ -161,7 +163,7 @@ class _Builder:
         activities = self._activities()
         return Recording(
             spans=spans,
-            invocations=_settled(self._invocations(), activities, last),
+            invocations=_settled(_begun(self._invocations(), spans), activities, last),
             activities=activities,
             steps=steps,
             joins={key: tuple(targets) for key, targets in joins.items() if key > 0},
@@ -249,6 +251,16 @@ class _Builder:
         for lane in steps.values():
             lane.sort(key=lambda step: step.start_ns)
         return dict(steps)
+
+
+def _begun(invocations: dict[int, Invocation], spans: Sequence[Span]) -> dict[int, Invocation]:
+    """Begin each call no later than the first span in it: a mark is set by the innermost wait, or at a suspension."""
+    for span in spans:
+        call = invocations.get(span.invocation)
+        while call is not None and span.start_ns < call.start_ns:
+            invocations[call.id] = replace(call, start_ns=span.start_ns)
+            call = invocations.get(call.caller)
+    return invocations
 
 
 def _settled(

@@ -207,7 +207,7 @@ def _suspended_at(task: Any, life: _Life) -> tuple[calls.Site, str]:
         code = frame.f_code
         awaited = code.co_qualname
         if calls.is_user_file(code.co_filename):
-            site = calls.mark_suspended(frame, life.id, life.run_start, site), code, frame.f_lasti
+            site = calls.mark_suspended(frame, life.id, life.run_end, site), code, frame.f_lasti
         waiting = getattr(waiting, "cr_await", None) or getattr(waiting, "gi_yieldfrom", None)
     return site, awaited
 

@@ -1,0 +1,120 @@
+"""A recording and its traces as the rules look at them, with what several of them need worked out once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from microdelay.spans import HTTP, LOG, Place, Span
+from microdelay.traces.model import Invocation, Recording, Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One call that a function made (`site`) and that waited for `spans`, in one of its invocations.
+
+    `path` are the calls of the user's functions below it, outermost first; empty where the function waited itself.
+    """
+
+    site: Place
+    start_ns: int
+    end_ns: int
+    spans: tuple[Span, ...]
+    path: tuple[Invocation, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """What rules are given."""
+
+    recording: Recording
+    traces: Sequence[Trace]
+
+    @cached_property
+    def outermost(self) -> Mapping[int, Sequence[Span]]:
+        """For each trace, the spans of it that stand in no other span of a wait; a log call's request is the log's."""
+        recording = self.recording
+        found: dict[int, list[Span]] = {}
+        for trace in self.traces:
+            found[trace.id] = [span for span in trace.spans if not self._inside_wait(span, recording)]
+        return found
+
+    def _inside_wait(self, span: Span, recording: Recording) -> bool:
+        parent = recording.parents.get(span.id, 0)
+        while parent:
+            if recording.by_id[parent].kind in (LOG, HTTP):
+                return True
+            parent = recording.parents.get(parent, 0)
+        return False
+
+    def requests(self, trace: Trace) -> list[Span]:
+        """Give the HTTP requests that a trace made itself, each until its body was read."""
+        return [
+            span for span in self.outermost[trace.id] if span.kind == HTTP and span.attributes.get("part") != "body"
+        ]
+
+    @cached_property
+    def bodies(self) -> Mapping[int, Span]:
+        """The span in which the body was read that belongs to each request, where that was a wait of its own."""
+        bodies: dict[int, Span] = {}
+        for lane in self.recording.lanes.values():
+            asked: dict[int, Span] = {}
+            for span in lane:
+                if span.kind != HTTP:
+                    continue
+                if span.attributes.get("part") != "body":
+                    asked[span.input] = span
+                elif (request := asked.pop(span.input, None)) is not None:
+                    bodies[request.id] = span
+        return bodies
+
+    def end_of(self, request: Span) -> int:
+        """Give when a request's body had been read."""
+        body = self.bodies.get(request.id)
+        return max(request.end_ns, body.end_ns) if body else request.end_ns
+
+    def output_of(self, request: Span) -> int:
+        """Give the fingerprint of a request's answer, 0 where it was not read or not seen."""
+        body = self.bodies.get(request.id)
+        return (body.output if body else 0) or request.output
+
+    def received_by(self, request: Span) -> frozenset[int]:
+        """Give the single values in a request's answer."""
+        body = self.bodies.get(request.id)
+        return request.received | body.received if body else request.received
+
+    @cached_property
+    def units(self) -> Mapping[int, Mapping[int, Sequence[Unit]]]:
+        """For each trace and each of its invocations, the calls it made that waited for requests, in order."""
+        return {trace.id: self._units(trace) for trace in self.traces}
+
+    def _units(self, trace: Trace) -> dict[int, list[Unit]]:
+        gathered: dict[tuple[int, int], list[Span]] = defaultdict(list)
+        paths: dict[tuple[int, int], tuple[Place, tuple[Invocation, ...]]] = {}
+        for span in self.requests(trace):
+            path: tuple[Invocation, ...] = ()
+            site, invocation = span.site, self.recording.invocations.get(span.invocation)
+            while invocation is not None and site is not None:
+                # A call is one invocation of a function of the user's, or, at the bottom, the request itself.
+                key = invocation.id, path[0].id if path else -span.id
+                gathered[key].append(span)
+                paths.setdefault(key, (site, path))
+                path = (invocation, *path)
+                if invocation.id == trace.invocation:
+                    break
+                site, invocation = invocation.site, self.recording.invocations.get(invocation.caller)
+                if invocation is not None and invocation.start_ns < trace.start_ns:
+                    break
+        units: dict[int, list[Unit]] = defaultdict(list)
+        for (invocation_id, _), spans in gathered.items():
+            site, path = paths[invocation_id, _]
+            start = min(span.start_ns for span in spans)
+            end = max(self.end_of(span) for span in spans)
+            if path:
+                start, end = min(start, path[0].start_ns), max(end, path[0].end_ns)
+            units[invocation_id].append(Unit(site, start, end, tuple(spans), path))
+        for each in units.values():
+            each.sort(key=lambda unit: unit.start_ns)
+        return units

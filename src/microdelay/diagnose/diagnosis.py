@@ -1,0 +1,193 @@
+"""The diagnosis of a recording: findings, what each would save, what all of them together would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from microdelay.diagnose import accounts
+from microdelay.diagnose.case import Case
+from microdelay.diagnose.edits import VIEWS, Edit
+from microdelay.diagnose.flow import DEPENDENT, UNKNOWN
+from microdelay.diagnose.price import Fleet
+from microdelay.diagnose.program import Program, compile_program
+from microdelay.diagnose.replay import fidelity, replay
+from microdelay.diagnose.rule import Finding, Rule, Saving
+from microdelay.traces.model import Recording, Trace
+
+MIN_SAVING_SHARE = 0.0005
+"""Of a trace's time that a finding must be able to save: half a thousandth is below what can be measured."""
+
+MIN_SAVING_NS = 20_000
+"""And in any case more than a log call."""
+
+RESAMPLES = 1000
+"""Bootstrap resamples of the traces (Efron & Tibshirani 1993: 1000 are enough for an interval)."""
+
+INTERVAL = (5.0, 95.0)
+"""Percentiles of the resampled means that bound a saving."""
+
+Floats = npt.NDArray[np.float64]
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Percentiles and mean over the traces, in nanoseconds."""
+
+    p50: int
+    p95: int
+    mean: int
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What a report says. `findings` by saving, most first; those that may not be changed, last."""
+
+    recording: Recording
+    traces: Sequence[Trace]
+    findings: Sequence[Finding]
+    duration: Stats
+    predicted: Stats
+    saving: Saving
+    fidelity: float
+    fidelity_worst: float
+    accounts: Mapping[str, int]
+    unexplained_share: float
+    fleet: Fleet
+    rules: Sequence[str]
+    passed: Sequence[str]
+    durations: Sequence[int] = ()
+    predictions: Sequence[int] = ()
+
+
+def stats(values: Sequence[int] | Floats) -> Stats:
+    """Give percentiles and mean; zeros where there is nothing."""
+    if not len(values):
+        return Stats(0, 0, 0)
+    p50, p95 = np.percentile(values, (50, 95))
+    return Stats(int(p50), int(p95), int(np.mean(values)))
+
+
+def diagnose(
+    recording: Recording,
+    traces: Sequence[Trace],
+    rules: Sequence[Rule],
+    fleet: Fleet | None = None,
+    progress: Progress | None = None,
+) -> Diagnosis:
+    """Diagnose a recording; `progress(rule's name, done, of)` is called along the way."""
+    case = Case(recording, traces)
+    pricing = _Pricing(recording, traces)
+    found: list[Finding] = []
+    for number, rule in enumerate(rules):
+        if progress is not None:
+            progress(rule.NAME, number, len(rules))
+        found += [pricing.priced(finding) for finding in rule.find(case)]
+    kept = sorted(
+        pricing.kept(found),
+        key=lambda each: (-each.saving.expected, each.rule, each.where.file, each.where.line, each.id),
+    )
+    saved = pricing.savings([edit for finding in kept if certain(finding) for edit in finding.edits])
+    predictions = pricing.recorded - saved["expected"]
+    money = accounts.accounts(recording, traces)
+    median, worst = pricing.fidelity()
+    return Diagnosis(
+        recording=recording,
+        traces=traces,
+        findings=kept,
+        duration=stats(pricing.recorded),
+        predicted=stats(predictions),
+        saving=interval(saved),
+        fidelity=median,
+        fidelity_worst=worst,
+        accounts=money,
+        unexplained_share=accounts.unexplained_share(money),
+        fleet=fleet or Fleet(),
+        rules=[rule.NAME for rule in rules],
+        passed=[rule.NAME for rule in rules if not any(f.rule == rule.NAME for f in kept)],
+        durations=[int(value) for value in pricing.recorded],
+        predictions=[int(value) for value in predictions],
+    )
+
+
+def certain(finding: Finding) -> bool:
+    """Tell whether a finding counts towards the prediction of all remedies together: nothing speaks against it."""
+    return finding.dependence is None or finding.dependence.verdict not in (DEPENDENT, UNKNOWN)
+
+
+class _Pricing:
+    """Replays the recorded program to say what edits of it save."""
+
+    def __init__(self, recording: Recording, traces: Sequence[Trace]) -> None:
+        self._traces = traces
+        self._program: Program = compile_program(recording, traces)
+        self._base = replay(self._program)
+        self.recorded: Floats = np.array([trace.duration_ns for trace in traces], dtype=float)
+
+    def savings(self, edits: Sequence[Edit]) -> dict[str, Floats]:
+        """Give what edits save in each trace, in each view."""
+        saved: dict[str, Floats] = {}
+        for view in VIEWS:
+            after = replay(self._program, edits, view) if edits else self._base
+            saved[view] = np.array(
+                [self._base[t.id] - after[t.id] if t.id in after and t.id in self._base else 0 for t in self._traces],
+                dtype=float,
+            )
+        return saved
+
+    def priced(self, finding: Finding) -> Finding:
+        """Give a finding with its saving."""
+        if not finding.edits:
+            return finding
+        saved = self.savings(finding.edits)
+        predicted = stats(self.recorded - saved["expected"]).p50
+        return replace(finding, saving=interval(saved), predicted_ns=predicted)
+
+    def matters(self, finding: Finding) -> bool:
+        """Tell whether a finding is worth a line; one that may not be changed is, if it is long enough to be asked."""
+        mean = float(np.mean(self.recorded)) if len(self.recorded) else 0.0
+        least = max(MIN_SAVING_NS, MIN_SAVING_SHARE * mean)
+        if finding.dependence is not None and finding.dependence.verdict == DEPENDENT:
+            return finding.total_ns / max(1, len(self._traces)) >= least
+        return finding.saving.expected >= least
+
+    def kept(self, found: Sequence[Finding]) -> list[Finding]:
+        """Give the findings that are worth a line, alone or once the others are remedied."""
+        kept = [finding for finding in found if self.matters(finding)]
+        rest = [finding for finding in found if finding not in kept and finding.edits and certain(finding)]
+        edits = [edit for finding in kept if certain(finding) for edit in finding.edits]
+        for finding in rest:
+            before, after = self.savings(edits), self.savings([*edits, *finding.edits])
+            more = {view: after[view] - before[view] for view in VIEWS}
+            predicted = stats(self.recorded - more["expected"]).p50
+            late = replace(finding, saving=interval(more), predicted_ns=predicted, after_others=True)
+            if self.matters(late):
+                kept.append(late)
+                edits += finding.edits
+        return kept
+
+    def fidelity(self) -> tuple[float, float]:
+        """Give the median and worst relative error of replaying unchanged."""
+        return fidelity({trace.id: trace.duration_ns for trace in self._traces}, self._base)
+
+
+def interval(saved: Mapping[str, Floats]) -> Saving:
+    """Give the mean saving with its interval: the worst view's lower and the best view's upper bound."""
+    low = np.percentile(resampled(saved["worst"]), INTERVAL[0])
+    high = np.percentile(resampled(saved["best"]), INTERVAL[1])
+    expected = float(np.mean(saved["expected"])) if len(saved["expected"]) else 0.0
+    return Saving(int(max(0.0, min(low, expected))), int(max(0.0, expected)), int(max(high, expected, 0.0)))
+
+
+def resampled(values: Floats) -> Floats:
+    """Give the means of bootstrap resamples; always the same ones for the same values."""
+    if len(values) < 2:
+        return np.array([values.mean() if len(values) else 0.0])
+    random = np.random.default_rng(0)
+    size = len(values)
+    means = [values[random.integers(0, size, size)].mean() for _ in range(RESAMPLES)]
+    return np.array(means)

@@ -1,0 +1,1 @@
+"""Rules: one micro-delay a file, named for the bad state."""

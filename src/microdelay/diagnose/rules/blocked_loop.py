@@ -1,0 +1,102 @@
+"""A blocking call or long computation inside a coroutine, while other tasks wait for the event loop."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from microdelay.diagnose import snippet
+from microdelay.diagnose.case import Case
+from microdelay.diagnose.edits import Unblock
+from microdelay.diagnose.places import median_per_trace
+from microdelay.diagnose.rule import Finding
+from microdelay.spans import LOG, Place, Span
+from microdelay.traces.model import Step, Trace
+
+NAME = "blocked-loop"
+SUMMARY = "a blocking call or long computation inside a coroutine, while other tasks wait for the event loop"
+REMEDY = "an async client, or asyncio.to_thread"
+
+MIN_BLOCK_NS = 10_000_000
+"""A step of a task that holds the loop for longer is felt by others; asyncio's own debug mode warns at 100 ms."""
+
+MIN_PART_NS = 1_000_000
+"""Of one place in such a step; what is shorter does not block by itself."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What blocked at one place."""
+
+    parts: list[tuple[Trace, int, int, int]] = field(default_factory=list)  # trace, activity, start, end
+    spans: list[Span] = field(default_factory=list)
+
+
+def find(case: Case) -> Iterable[Finding]:
+    """Give each place that held the loop in a long step; log calls are left to their own rule."""
+    seen: dict[tuple[Place, str], _Seen] = defaultdict(_Seen)
+    for trace in case.traces:
+        for activity in trace.activities:
+            for step in case.recording.steps.get(activity, ()):
+                if step.end_ns - step.start_ns >= MIN_BLOCK_NS and trace.start_ns <= step.start_ns < trace.end_ns:
+                    _look(case, trace, step, seen)
+    for (site, name), found in seen.items():
+        yield _finding(case, site, name, found)
+
+
+def _look(case: Case, trace: Trace, step: Step, seen: dict[tuple[Place, str], _Seen]) -> None:
+    at = step.start_ns
+    for span in [*_blocking(case, step), None]:
+        until = span.start_ns if span is not None else step.end_ns
+        if until - at >= MIN_BLOCK_NS and (site := _around(case, step, at)) is not None:
+            seen[site, ""].parts.append((trace, step.activity, at, until))
+        if span is None:
+            break
+        if span.kind != LOG and span.site is not None and span.duration_ns >= MIN_PART_NS:
+            found = seen[span.site, span.name]
+            found.parts.append((trace, step.activity, span.start_ns, span.end_ns))
+            found.spans.append(span)
+        at = max(at, span.end_ns)
+
+
+def _blocking(case: Case, step: Step) -> Iterator[Span]:
+    """Give the outermost spans that began and ended within one step: they did not let go of the loop."""
+    until = 0
+    for span in case.recording.within(step.activity, step.start_ns, step.end_ns):
+        if span.end_ns <= step.end_ns and span.start_ns >= until:
+            until = span.end_ns
+            yield span
+
+
+def _around(case: Case, step: Step, at_ns: int) -> Place | None:
+    """Give the place nearest before a computation: the last wait of the task, or the await that ends the step."""
+    lane = case.recording.lanes.get(step.activity, ())
+    index = bisect_right(lane, at_ns, key=lambda span: span.start_ns)
+    before = [span.site for span in lane[max(0, index - 3) : index] if span.site is not None]
+    return step.site or (before[-1] if before else None)
+
+
+def _finding(case: Case, site: Place, name: str, seen: _Seen) -> Finding:
+    lengths = [(trace.id, end - start) for trace, _, start, end in seen.parts]
+    total = sum(length for _, length in lengths)
+    count = len(lengths)
+    what = name or f"computation near the await in {site.function}"
+    return Finding(
+        rule=NAME,
+        where=site,
+        kind=seen.spans[0].kind if seen.spans else "cpu",
+        what=f"{what} holds the event loop for {total / count / 1e6:.1f} ms, "
+        f"{count / len(case.traces):.1f} times a trace",
+        remedy=REMEDY,
+        spans=seen.spans,
+        edits=[Unblock(activity, start, end) for _, activity, start, end in seen.parts],
+        traces=len({trace.id for trace, *_ in seen.parts}),
+        snippet=snippet.to_thread(site) if name else "await asyncio.to_thread(compute, argument)  # or a process pool",
+        places=(site,),
+        operations=frozenset((span.kind, span.name) for span in seen.spans),
+        count=count,
+        total_ns=total,
+        median_ns=median_per_trace(lengths),
+    )

@@ -1,0 +1,64 @@
+"""Log calls that wait for the network or the disk, record by record."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from microdelay.diagnose.case import Case
+from microdelay.diagnose.edits import Cost, Replace
+from microdelay.diagnose.places import costliest, median_per_trace, places
+from microdelay.diagnose.rule import Finding
+from microdelay.spans import LOG, WAITS, Span
+from microdelay.traces.model import Trace
+
+NAME = "chatty-logging"
+SUMMARY = "log calls that wait for the network or the disk, record by record"
+REMEDY = "LogBuffer"
+
+MIN_RECORD_NS = 200_000
+"""A handler that formats and writes to a pipe or a file takes 10-50 µs; ten times that is a wait."""
+
+BUFFERED = Cost(5_000, 20_000, 100_000)
+"""What handing one record to a buffer takes: encoding, and now and then the worker's turn at the GIL."""
+
+
+def find(case: Case) -> Iterable[Finding]:
+    """Give one finding for each handler, however many lines log through it."""
+    handlers: dict[str, list[tuple[Trace, Span]]] = defaultdict(list)
+    for trace in case.traces:
+        for span in case.outermost[trace.id]:
+            if span.kind == LOG:
+                handlers[str(span.attributes.get("handler", ""))].append((trace, span))
+    for handler, seen in handlers.items():
+        if sum(span.duration_ns for _, span in seen) >= MIN_RECORD_NS * len(seen):
+            finding = _finding(case, handler, seen)
+            if finding is not None:
+                yield finding
+
+
+def _finding(case: Case, handler: str, seen: Sequence[tuple[Trace, Span]]) -> Finding | None:
+    spans = [span for _, span in seen]
+    inside = [child for span in spans for child in case.recording.children.get(span.id, ()) if child.kind in WAITS]
+    where = costliest(inside) or costliest(spans)
+    if where is None:
+        return None
+    lines = len(places(spans))
+    waits = f", waiting for {', '.join(sorted({child.name for child in inside}))}" if inside else ""
+    name = handler.rpartition(".")[2]
+    return Finding(
+        rule=NAME,
+        where=where,
+        kind=LOG,
+        what=f"{len(spans) / len(case.traces):.0f} records a trace go through {name} one by one{waits} ({lines} lines)",
+        remedy=REMEDY,
+        spans=spans,
+        edits=[Replace(span.activity, span.start_ns, span.end_ns, BUFFERED) for span in spans],
+        traces=len({trace.id for trace, _ in seen}),
+        snippet=f'from microdelay import BufferedHandler\n\nlogger.addHandler(BufferedHandler("URL"))  # for {name}',
+        places=(where, *places(spans)),
+        operations=frozenset({(LOG, "")}),
+        count=len(spans),
+        total_ns=sum(span.duration_ns for span in spans),
+        median_ns=median_per_trace([(trace.id, span.duration_ns) for trace, span in seen]),
+    )

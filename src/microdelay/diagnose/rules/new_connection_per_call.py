@@ -1,0 +1,96 @@
+"""A new connection (name, TCP, TLS) for each request to a host that was connected to before."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from microdelay.diagnose.case import Case
+from microdelay.diagnose.edits import Cost, Replace
+from microdelay.diagnose.places import costliest, median_per_trace, places
+from microdelay.diagnose.rule import Finding
+from microdelay.spans import CONNECT, CONNECTING, HTTP, Span
+from microdelay.traces.model import Trace
+
+NAME = "new-connection-per-call"
+SUMMARY = "a new connection (name, TCP, TLS) for each request to a host that was connected to before"
+REMEDY = "one client for all calls"
+
+MIN_CONNECTIONS = 3
+"""To one host from one file; a pool opens a few, and keeps them."""
+
+MIN_SHARE = 0.5
+"""Of the requests from a file that open a connection of their own."""
+
+_SNIPPETS = {
+    "requests": "session = requests.Session()  # once, at the top of the module\n\nsession.get(url)",
+    "httpx": "client = httpx.Client()  # once, at the top of the module\n\nclient.get(url)",
+    "aiohttp": "async with aiohttp.ClientSession() as session:  # once, around all calls\n    ...",
+    "urllib3": "pool = urllib3.PoolManager()  # once, at the top of the module\n\npool.request('GET', url)",
+}
+
+
+def find(case: Case) -> Iterable[Finding]:
+    """Give one finding for each file and client library, with all the lines that open connections."""
+    opened: dict[tuple[str, str], list[tuple[Trace, Span, Sequence[Span]]]] = defaultdict(list)
+    requests: dict[tuple[str, str], int] = defaultdict(int)
+    hosts: set[tuple[object, object]] = set()
+    for trace, request, opening in _requests(case):
+        assert request.site is not None
+        key = request.site.file, str(request.attributes.get("client", ""))
+        requests[key] += 1
+        if opening:
+            host = request.attributes.get("server.address"), request.attributes.get("server.port")
+            if host in hosts:
+                opened[key].append((trace, request, opening))
+            hosts.add(host)
+    for key, seen in opened.items():
+        if len(seen) >= MIN_CONNECTIONS and len(seen) >= MIN_SHARE * requests[key]:
+            yield _finding(key[1], seen)
+
+
+def _requests(case: Case) -> Iterator[tuple[Trace, Span, list[Span]]]:
+    """Give each request with the steps of opening a connection that stand in it."""
+    for trace in case.traces:
+        for span in trace.spans:
+            if span.kind != HTTP or span.site is None or span.attributes.get("part") == "body":
+                continue
+            opening = [child for child in _below(case, span) if child.kind in CONNECTING]
+            yield trace, span, opening if any(child.kind == CONNECT for child in opening) else []
+
+
+def _below(case: Case, span: Span) -> Iterator[Span]:
+    for child in case.recording.children.get(span.id, ()):
+        yield child
+        if child.kind not in CONNECTING:
+            yield from _below(case, child)
+
+
+def _finding(client: str, seen: Sequence[tuple[Trace, Span, Sequence[Span]]]) -> Finding:
+    requests = [request for _, request, _ in seen]
+    opening = [span for _, _, spans in seen for span in spans]
+    hosts = sorted({f"{r.attributes.get('server.address')}:{r.attributes.get('server.port')}" for r in requests})
+    where = costliest(requests)
+    assert where is not None
+    parts = ", ".join(sorted({span.kind for span in opening}))
+    return Finding(
+        rule=NAME,
+        where=where,
+        kind=CONNECT,
+        what=f"{len(requests)} new connections to {', '.join(hosts[:3])} ({parts}), which was connected to before",
+        remedy=REMEDY,
+        spans=opening,
+        edits=[Replace(span.activity, span.start_ns, span.end_ns, _cost(span)) for span in opening],
+        traces=len({trace.id for trace, _, _ in seen}),
+        snippet=_SNIPPETS.get(client, "keep one client and use it for every call"),
+        places=places(requests),
+        operations=frozenset((span.kind, span.name) for span in opening),
+        count=len(requests),
+        total_ns=sum(span.duration_ns for span in opening),
+        median_ns=median_per_trace([(trace.id, span.duration_ns) for trace, _, spans in seen for span in spans]),
+    )
+
+
+def _cost(span: Span) -> Cost:
+    """A pool opens some connections after all: a fifth of them at the worst."""
+    return Cost(0, 0, span.duration_ns // 5)

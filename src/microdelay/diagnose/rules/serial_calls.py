@@ -1,0 +1,199 @@
+"""Calls to other services made one after the other although none needs another's answer."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+
+from microdelay.diagnose import snippet
+from microdelay.diagnose.case import Case, Unit
+from microdelay.diagnose.dependence import judge_loop, judge_pair
+from microdelay.diagnose.edits import Together
+from microdelay.diagnose.flow import DEPENDENT, INDEPENDENT, UNKNOWN, Verdict
+from microdelay.diagnose.repeats import operation, repeated
+from microdelay.diagnose.rule import Finding
+from microdelay.spans import Place
+from microdelay.traces.model import Trace
+
+NAME = "serial-calls"
+SUMMARY = "calls to other services made one after the other although none needs another's answer"
+REMEDY = "fan_out"
+
+MIN_CALL_NS = 1_000_000
+"""A call shorter than this gains less than starting a thread or a task costs in noise."""
+
+WINDOW = 8
+"""Calls behind one another that are compared: a longer run of independent calls is cut, which loses little."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """One call, or all turns of a loop around it, in one invocation."""
+
+    site: Place
+    units: tuple[Unit, ...]
+
+    @property
+    def start_ns(self) -> int:
+        return self.units[0].start_ns
+
+    @property
+    def end_ns(self) -> int:
+        return self.units[-1].end_ns
+
+
+_Sites = tuple[Place, ...]
+_Instances = dict[_Sites, list[tuple[Trace, Sequence[_Member]]]]
+
+
+def find(case: Case) -> Iterable[Finding]:
+    """Give groups of calls that could run together, and chains of calls that were looked at and may not."""
+    sequences = list(_sequences(case))
+    yield from _loops(case, sequences)
+    verdicts = _Verdicts(case, sequences)
+    groups: _Instances = defaultdict(list)
+    chains: _Instances = defaultdict(list)
+    for trace, members in sequences:
+        for group in _partition(members, verdicts):
+            groups[tuple(member.site for member in group)].append((trace, group))
+        for chain in _chains(members, verdicts):
+            chains[tuple(member.site for member in chain)].append((trace, chain))
+    for sites, seen in groups.items():
+        verdict = _weakest([verdicts(a, b) for i, a in enumerate(sites) for b in sites[i + 1 :]])
+        yield _finding(case, sites, seen, verdict, snippet.fan_out(sites))
+    for sites, seen in chains.items():
+        evidence = tuple(e for a, b in pairwise(sites) for e in verdicts(a, b).evidence)
+        yield _finding(case, sites, seen, Verdict(DEPENDENT, evidence), "")
+
+
+def _sequences(case: Case) -> Iterator[tuple[Trace, list[_Member]]]:
+    """Give, for each invocation, the calls it made in order; what memory should answer is another rule's."""
+    known = set(repeated(case))
+    for trace in case.traces:
+        for units in case.units[trace.id].values():
+            members: list[_Member] = []
+            for unit in units:
+                if unit.end_ns - unit.start_ns < MIN_CALL_NS or all(operation(s) in known for s in unit.spans):
+                    continue
+                if members and unit.start_ns < members[-1].end_ns:
+                    continue
+                if members and members[-1].site == unit.site:
+                    members[-1] = _Member(unit.site, (*members[-1].units, unit))
+                else:
+                    members.append(_Member(unit.site, (unit,)))
+            if members:
+                yield trace, members
+
+
+class _Verdicts:
+    """Judges each pair of places once, by all the times it was seen."""
+
+    def __init__(self, case: Case, sequences: Sequence[tuple[Trace, Sequence[_Member]]]) -> None:
+        self._case = case
+        self._known: dict[tuple[Place, Place], Verdict] = {}
+        self._pairs: dict[tuple[Place, Place], list[tuple[Trace, Unit, Unit]]] = defaultdict(list)
+        for trace, members in sequences:
+            for index, first in enumerate(members):
+                for second in members[index + 1 : index + WINDOW]:
+                    self._pairs[first.site, second.site].append((trace, first.units[-1], second.units[0]))
+
+    def __call__(self, first: Place, second: Place) -> Verdict:
+        verdict = self._known.get((first, second))
+        if verdict is None:
+            pairs = self._pairs.get((first, second))
+            verdict = judge_pair(self._case, pairs) if pairs else Verdict(UNKNOWN, ("not seen one after the other",))
+            self._known[first, second] = verdict
+        return verdict
+
+
+def _partition(members: Sequence[_Member], verdict: Callable[[Place, Place], Verdict]) -> Iterator[list[_Member]]:
+    """Cut a sequence into runs in which every two calls may run together; then what is left, with a caveat."""
+    for allowed in ({INDEPENDENT}, {INDEPENDENT, UNKNOWN}):
+        rest: list[_Member] = []
+        for run in _runs(members, lambda a, b, allowed=allowed: verdict(a, b).verdict in allowed):  # type: ignore[misc]
+            if len(run) > 1:
+                yield run
+            else:
+                rest.extend(run)
+        members = rest
+
+
+def _runs(members: Sequence[_Member], together: Callable[[Place, Place], bool]) -> list[list[_Member]]:
+    runs: list[list[_Member]] = []
+    for member in members:
+        if runs and len(runs[-1]) < WINDOW and all(together(each.site, member.site) for each in runs[-1]):
+            runs[-1].append(member)
+        else:
+            runs.append([member])
+    return runs
+
+
+def _chains(members: Sequence[_Member], verdict: Callable[[Place, Place], Verdict]) -> Iterator[list[_Member]]:
+    chain: list[_Member] = []
+    for member in members:
+        if chain and verdict(chain[-1].site, member.site).verdict == DEPENDENT:
+            chain.append(member)
+            continue
+        if len(chain) > 1:
+            yield chain
+        chain = [member]
+    if len(chain) > 1:
+        yield chain
+
+
+def _loops(case: Case, sequences: Sequence[tuple[Trace, Sequence[_Member]]]) -> Iterator[Finding]:
+    seen: dict[Place, list[tuple[Trace, _Member]]] = defaultdict(list)
+    for trace, members in sequences:
+        for member in members:
+            if len(member.units) > 1:
+                seen[member.site].append((trace, member))
+    for site, found in seen.items():
+        pairs = [(trace, first, second) for trace, member in found for first, second in pairwise(member.units)]
+        verdict = judge_loop(case, pairs)
+        text = snippet.fan_out_loop(site) if verdict.verdict != DEPENDENT else ""
+        singles = [(trace, [_Member(site, (unit,)) for unit in member.units]) for trace, member in found]
+        yield _finding(case, (site,), singles, verdict, text)
+
+
+def _weakest(verdicts: Sequence[Verdict]) -> Verdict:
+    weakest = UNKNOWN if any(verdict.verdict == UNKNOWN for verdict in verdicts) else INDEPENDENT
+    evidence = dict.fromkeys(e for verdict in verdicts if verdict.verdict == weakest for e in verdict.evidence)
+    return Verdict(weakest, tuple(evidence))
+
+
+def _finding(
+    case: Case,
+    sites: _Sites,
+    seen: Sequence[tuple[Trace, Sequence[_Member]]],
+    verdict: Verdict,
+    text: str,
+) -> Finding:
+    spans = [span for _, members in seen for member in members for unit in member.units for span in unit.spans]
+    edits = [
+        Together(members[0].units[0].spans[0].activity, tuple((m.start_ns, m.end_ns) for m in members))
+        for _, members in seen
+    ]
+    lengths = [sum(member.end_ns - member.start_ns for member in members) for _, members in seen]
+    calls = round(sum(len(members) for _, members in seen) / len(seen))
+    names = list(dict.fromkeys(span.name for span in spans))
+    how = "one after the other" if len(sites) > 1 else "in a loop, one after the other"
+    return Finding(
+        rule=NAME,
+        where=sites[0],
+        kind="http",
+        what=f"{calls} calls {how}: {', '.join(names[:5])}{', …' if len(names) > 5 else ''}",
+        remedy=REMEDY if verdict.verdict != DEPENDENT else "",
+        spans=spans,
+        edits=edits if verdict.verdict != DEPENDENT else (),
+        traces=len({trace.id for trace, _ in seen}),
+        snippet=text,
+        dependence=verdict,
+        places=sites,
+        operations=frozenset((span.kind, span.name) for span in spans),
+        count=sum(len(members) for _, members in seen),
+        total_ns=sum(lengths),
+        median_ns=int(median(lengths)),
+    )
