@@ -1,0 +1,101 @@
+"""Arguments that several verbs share, and the diagnosis that they ask for."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+from microdelay.errors import UsageError
+
+TEXT, JSON = "text", "json"
+
+
+def add_fleet(parser: ArgumentParser) -> None:
+    """Declare what a saving is multiplied by."""
+    group = parser.add_argument_group("price")
+    group.add_argument("--agents", type=_count, default=100, metavar="N", help="agents that run (default: 100)")
+    group.add_argument(
+        "--runs-per-day", type=_count, default=1000, metavar="N", help="traces a day of each agent (default: 1000)"
+    )
+    group.add_argument(
+        "--cost-per-hour", type=_cost, default=0.05, metavar="X", help="of an hour of waiting (default: 0.05)"
+    )
+
+
+def add_rules(parser: ArgumentParser) -> None:
+    """Declare which rules run."""
+    group = parser.add_argument_group("rules")
+    group.add_argument("--only", action="append", default=[], metavar="RULE", help="run these rules only")
+    group.add_argument("--ignore", action="append", default=[], metavar="RULE", help="do not run these rules")
+
+
+def add_trace_root(parser: ArgumentParser) -> None:
+    """Declare how the unit of work is named by hand."""
+    parser.add_argument(
+        "--trace-root", default="", metavar="MODULE:FUNCTION", help="the unit of work, where it is not found by itself"
+    )
+
+
+def add_format(parser: ArgumentParser) -> None:
+    """Declare how a report is written."""
+    parser.add_argument("--format", choices=(TEXT, JSON), default=TEXT, help="of the report (default: text)")
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError(text)
+    return value
+
+
+_count.__name__ = "whole number"
+
+
+def _cost(text: str) -> float:
+    value = float(text)
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(text)
+    return value
+
+
+_cost.__name__ = "amount"
+
+
+def check_rules(arguments: Namespace) -> None:
+    """Refuse unknown rule names before any work is done. Raises UsageError."""
+    if arguments.only or arguments.ignore:
+        from microdelay.diagnose.rule import chosen
+
+        chosen(arguments.only, arguments.ignore)
+
+
+def check_trace_root(arguments: Namespace) -> None:
+    """Refuse a trace root that is no MODULE:FUNCTION. Raises UsageError."""
+    root = arguments.trace_root
+    if root and not all(root.rpartition(":")[::2]):
+        raise UsageError(f"--trace-root {root!r} is not of the form MODULE:FUNCTION, e.g. agent:handle_message")
+
+
+def diagnosed(file: str, arguments: Namespace) -> Any:
+    """Read and diagnose a recording as the arguments say, with progress at a terminal where it takes long."""
+    from microdelay.commands._progress import Progress
+    from microdelay.diagnose.diagnosis import diagnose
+    from microdelay.diagnose.price import Fleet
+    from microdelay.diagnose.rule import chosen
+    from microdelay.traces import assemble, read
+
+    rules = chosen(getattr(arguments, "only", ()), getattr(arguments, "ignore", ()))
+    fleet = Fleet(arguments.agents, arguments.runs_per_day, arguments.cost_per_hour)
+    with Progress(sys.stderr) as progress:
+        recording = read(file, progress.reading)
+        traces = assemble(recording, arguments.trace_root)
+        return diagnose(recording, traces, rules, fleet, progress.diagnosing)
+
+
+def write_json(value: object) -> None:
+    """Write one JSON document on standard output."""
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")

@@ -1,0 +1,39 @@
+"""`microdelay compare BEFORE AFTER`: what was predicted beside what was measured."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+
+from microdelay.commands import _options
+
+HELP = "compare two recordings of the same work: predicted beside measured, what is gone, new or worse"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("before", metavar="BEFORE", help="the recording of the slow program")
+    parser.add_argument("after", metavar="AFTER", help="the recording of the changed program")
+    _options.add_format(parser)
+    _options.add_trace_root(parser)
+    _options.add_rules(parser)
+    _options.add_fleet(parser)
+
+
+def run(arguments: Namespace) -> int:
+    """Write the comparison on standard output."""
+    _options.check_trace_root(arguments)
+    before = _options.diagnosed(arguments.before, arguments)
+    after = _options.diagnosed(arguments.after, arguments)
+    from microdelay.diagnose.comparison import compare
+
+    compared = compare(before, after)
+    if arguments.format == _options.JSON:
+        from microdelay.report import data
+
+        _options.write_json(data.comparison(compared))
+    else:
+        from microdelay.report import comparison
+
+        comparison.render(compared, sys.stdout)
+    return 0

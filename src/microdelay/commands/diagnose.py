@@ -1,0 +1,34 @@
+"""`microdelay diagnose FILE`: what is slow in a recording, what it costs, and what fixing it would save."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+
+from microdelay.commands import _options
+
+HELP = "diagnose a recording: each micro-delay, what it costs, what fixing it would save"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("file", metavar="FILE", help="a recording made by: microdelay run")
+    _options.add_format(parser)
+    _options.add_trace_root(parser)
+    _options.add_rules(parser)
+    _options.add_fleet(parser)
+
+
+def run(arguments: Namespace) -> int:
+    """Write the report on standard output."""
+    _options.check_trace_root(arguments)
+    found = _options.diagnosed(arguments.file, arguments)
+    if arguments.format == _options.JSON:
+        from microdelay.report import data
+
+        _options.write_json(data.diagnosis(found))
+    else:
+        from microdelay.report import text
+
+        text.render(found, sys.stdout)
+    return 0

@@ -1,0 +1,122 @@
+"""`microdelay run script.py`: runs a program as it is, records what it waits for, and diagnoses the recording."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import REMAINDER, ArgumentParser, Namespace
+from importlib.machinery import ModuleSpec, PathFinder
+
+from microdelay.commands import _options
+from microdelay.errors import UsageError
+from microdelay.record import launch
+from microdelay.record.layout import MAGIC
+from microdelay.record.session import default_path
+
+HELP = "run a program as it is, record what it waits for, and diagnose it"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments; everything from the script's name on is the script's."""
+    parser.usage = "microdelay run [OPTIONS] script.py [ARGS…]   or   microdelay run [OPTIONS] -m module [ARGS…]"
+    parser.add_argument(
+        "-o", "--output", default="", metavar="FILE", help="the recording (default: NAME-DATE-TIME-PID.mdr)"
+    )
+    parser.add_argument("--no-report", action="store_true", help="record only; diagnose later")
+    _options.add_format(parser)
+    _options.add_trace_root(parser)
+    _options.add_rules(parser)
+    _options.add_fleet(parser)
+    parser.add_argument("-m", dest="module", nargs=REMAINDER, help="run a module, as python -m does")
+    parser.add_argument("script", nargs=REMAINDER, help="the script and its arguments")
+
+
+def run(arguments: Namespace) -> int:
+    """Become the program; returns only if that fails."""
+    _options.check_trace_root(arguments)
+    _options.check_rules(arguments)
+    if arguments.module is not None:
+        if not arguments.module:
+            raise UsageError("-m needs the name of a module; see: microdelay run --help")
+        program, user_code = ["-m", *arguments.module], [_folder_of_module(arguments.module[0])]
+        name = arguments.module[0]
+    else:
+        if not arguments.script:
+            raise UsageError("no script given; write: microdelay run script.py, or see: microdelay run --help")
+        program, user_code = arguments.script, []
+        name = arguments.script[0]
+        _check_script(name)
+    output = os.path.abspath(arguments.output or default_path(name))
+    _check_output(output)
+    request = launch.Request(
+        output=output,
+        command=[os.path.basename(name)],
+        trace_root=arguments.trace_root,
+        user_code=user_code,
+        report=[] if arguments.no_report else ["diagnose", output, *_report_options(arguments)],
+    )
+    launch.execute(program, request)
+
+
+def _report_options(arguments: Namespace) -> list[str]:
+    options = ["--format", arguments.format, "--agents", str(arguments.agents)]
+    options += ["--runs-per-day", str(arguments.runs_per_day), "--cost-per-hour", str(arguments.cost_per_hour)]
+    for flag in ("only", "ignore"):
+        for rule in getattr(arguments, flag):
+            options += [f"--{flag}", rule]
+    return options
+
+
+def _check_script(script: str) -> None:
+    """Refuse what python could not run. Raises UsageError."""
+    if not os.path.exists(script):
+        raise UsageError(f"no such script: {script}")
+    if os.path.isdir(script):
+        if not os.path.exists(os.path.join(script, "__main__.py")):
+            raise UsageError(f"{script} is a folder without a __main__.py; give a script, or -m module")
+        return
+    try:
+        with open(script, "rb") as opened:
+            source = opened.read()
+    except OSError as error:
+        raise UsageError(f"cannot read {script}: {error.strerror or error}") from None
+    if source.startswith((b"PK", b"\x7fELF")) or script.endswith((".pyc", ".pyz", ".zip")):
+        return  # archives and compiled files are python's to judge
+    try:
+        compile(source, script, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+        reason = error.msg if isinstance(error, SyntaxError) else str(error)
+        raise UsageError(f"{script}{line} is not valid Python: {reason}") from None
+
+
+def _folder_of_module(name: str) -> str:
+    """Find a module without importing anything, and give the folder of its code. Raises UsageError."""
+    path = [os.getcwd(), *(entry for entry in sys.path[1:] if entry)]
+    found: ModuleSpec | None = None
+    parts = name.split(".")
+    for depth in range(len(parts)):
+        if parts[0] in sys.builtin_module_names:
+            return ""
+        found = PathFinder.find_spec(".".join(parts[: depth + 1]), path)
+        if found is None:
+            raise UsageError(f"no module named {'.'.join(parts[: depth + 1])!r} in {os.getcwd()} or the environment")
+        path = list(found.submodule_search_locations or ())
+    origin = found.origin if found is not None else None
+    return os.path.dirname(origin) if origin and os.path.isabs(origin) else (path[0] if path else "")
+
+
+def _check_output(path: str) -> None:
+    """Refuse to write where there is no folder, or over something that is no recording. Raises UsageError."""
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        raise UsageError(f"no such folder for the recording: {folder}")
+    if os.path.isdir(path):
+        raise UsageError(f"{path} is a folder; -o takes the name of a file")
+    if os.path.exists(path):
+        with open(path, "rb") as opened:
+            head = opened.read(len(MAGIC))
+        if head and head[:5] != MAGIC[:5]:
+            raise UsageError(f"{path} is there already and is no recording: choose another name for -o")
+    if not os.access(path if os.path.exists(path) else folder, os.W_OK):
+        raise UsageError(f"cannot write to {path}; choose another name for -o")

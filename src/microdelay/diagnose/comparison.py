@@ -1,0 +1,158 @@
+"""Two recordings of the same work, before and after a change: what was predicted beside what was measured."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from microdelay.diagnose.diagnosis import RESAMPLES, Diagnosis, Floats, Stats
+from microdelay.diagnose.rule import Finding, Saving
+from microdelay.spans import Span
+from microdelay.traces.model import Trace
+
+INTERVAL = (2.5, 97.5)
+"""Percentiles of the resampled differences: a 95 % interval of what was measured."""
+
+WORSE_FACTOR = 1.1
+"""By which a finding or an operation must have grown to be called worse; below it is noise."""
+
+WORSE_SHARE = 0.01
+"""Of a trace's time that an operation must have grown by."""
+
+Operation = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one finding. `measured` is None where its effect shows only in the whole."""
+
+    finding: Finding
+    status: str  # gone, smaller, same, worse
+    measured: Saving | None
+
+
+@dataclass(frozen=True, slots=True)
+class Slower:
+    """An operation (kind, name) that takes more of each trace than before, in nanoseconds."""
+
+    operation: Operation
+    before_ns: int
+    after_ns: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Before beside after, predicted beside measured."""
+
+    before: Diagnosis
+    after: Diagnosis
+    measured: Saving
+    outcomes: Sequence[Outcome]
+    new: Sequence[Finding]
+    slower: Sequence[Slower]
+
+    @property
+    def predicted(self) -> Stats:
+        """What the first recording's replay said that the traces would take."""
+        return self.before.predicted
+
+    @property
+    def error(self) -> float:
+        """By how much the measured median differs from the predicted one, as a share of the predicted one."""
+        return (self.after.duration.p50 - self.predicted.p50) / self.predicted.p50 if self.predicted.p50 else 0.0
+
+
+def compare(before: Diagnosis, after: Diagnosis) -> Comparison:
+    """Compare two diagnoses of the same work."""
+    measured = difference(np.array(before.durations, dtype=float), np.array(after.durations, dtype=float))
+    remedied = [finding for finding in before.findings if finding.edits]
+    return Comparison(
+        before=before,
+        after=after,
+        measured=measured,
+        outcomes=[_outcome(finding, before, after) for finding in remedied],
+        new=[f for f in after.findings if f.edits and not any(same(f, old) for old in before.findings)],
+        slower=_slower(before, after),
+    )
+
+
+def same(one: Finding, other: Finding) -> bool:
+    """Tell whether two findings are of the same delay: the rule, and some of what it costs."""
+    return one.rule == other.rule and (one.id == other.id or bool(one.operations & other.operations))
+
+
+def difference(before: Floats, after: Floats) -> Saving:
+    """Give the difference of the means with a bootstrap interval; always the same for the same values."""
+    if not len(before) or not len(after):
+        return Saving()
+    random = np.random.default_rng(0)
+    means = [
+        before[random.integers(0, len(before), len(before))].mean()
+        - after[random.integers(0, len(after), len(after))].mean()
+        for _ in range(RESAMPLES)
+    ]
+    low, high = np.percentile(means, INTERVAL)
+    return Saving(int(low), int(before.mean() - after.mean()), int(high))
+
+
+def _outcome(finding: Finding, before: Diagnosis, after: Diagnosis) -> Outcome:
+    left = [other for other in after.findings if other.edits and same(finding, other)]
+    now = sum(other.median_ns for other in left)
+    status = "gone"
+    if left:
+        status = "worse" if now > finding.median_ns * WORSE_FACTOR else "same"
+        status = "smaller" if now < finding.median_ns / WORSE_FACTOR else status
+    return Outcome(finding, status, _measured(finding, before, after))
+
+
+def _measured(finding: Finding, before: Diagnosis, after: Diagnosis) -> Saving | None:
+    """Give how much less of a trace the finding's operations cover, whether alone or beside one another."""
+    if finding.rule == "blocked-loop" or not finding.operations:
+        return None  # what it costs, others wait for
+    covered = [
+        np.array([covered_ns(trace, finding.operations) for trace in side.traces], dtype=float)
+        for side in (before, after)
+    ]
+    return difference(*covered)
+
+
+def covered_ns(trace: Trace, operations: frozenset[Operation]) -> int:
+    """Give how much of a trace the spans of some operations cover; what overlaps counts once."""
+    intervals = sorted(
+        (max(span.start_ns, trace.start_ns), min(span.end_ns, trace.end_ns))
+        for span in trace.spans
+        if (span.kind, span.name) in operations
+    )
+    total, until = 0, 0
+    for start, end in intervals:
+        total += max(0, end - max(start, until))
+        until = max(until, end)
+    return total
+
+
+def _slower(before: Diagnosis, after: Diagnosis) -> list[Slower]:
+    was, now = _per_trace(before), _per_trace(after)
+    least = WORSE_SHARE * (before.duration.mean or 1)
+    found = [
+        Slower(operation, int(was.get(operation, 0)), int(taken))
+        for operation, taken in now.items()
+        if operation in was and taken > was[operation] * WORSE_FACTOR and taken - was[operation] >= least
+    ]
+    return sorted(found, key=lambda each: (each.before_ns - each.after_ns, each.operation))
+
+
+def _per_trace(side: Diagnosis) -> Mapping[Operation, float]:
+    """Give the mean time that each operation takes in a trace, one span's time after the other's."""
+    sums: dict[Operation, float] = defaultdict(float)
+    for trace in side.traces:
+        for span in trace.spans:
+            if _counts(side, span):
+                sums[span.kind, span.name] += span.duration_ns / len(side.traces)
+    return sums
+
+
+def _counts(side: Diagnosis, span: Span) -> bool:
+    return not side.recording.parents.get(span.id)

@@ -1,0 +1,121 @@
+"""The diagnosis as JSON, `microdelay.diagnosis/1`; its fields are documented in docs/formats.md."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from microdelay.diagnose.comparison import Comparison
+from microdelay.diagnose.diagnosis import Diagnosis
+from microdelay.diagnose.rule import Finding, Saving
+from microdelay.spans import Place
+
+SCHEMA = "microdelay.diagnosis/1"
+
+MAX_EVIDENCE = 20
+"""Spans of a finding that are listed by id; `count` says how many there are."""
+
+
+def diagnosis(found: Diagnosis) -> dict[str, Any]:
+    """Give a diagnosis as plain data, times in nanoseconds."""
+    return {
+        "schema": SCHEMA,
+        "recording": found.recording.path,
+        "traces": len(found.traces),
+        "trace_names": sorted({trace.name for trace in found.traces}),
+        "duration_ns": asdict(found.duration),
+        "predicted_ns": asdict(found.predicted),
+        "saving_ns": _saving(found.saving),
+        "price": _price(found, found.saving),
+        "fleet": asdict(found.fleet),
+        "findings": [_finding(found, each) for each in found.findings],
+        "fidelity": {"median": found.fidelity, "worst": found.fidelity_worst},
+        "unexplained_share": found.unexplained_share,
+        "accounts_ns": dict(found.accounts),
+        "coverage": {
+            "probes": list(found.recording.done.get("probes", ())),
+            "spans": len(found.recording.spans),
+            "dropped": found.recording.done.get("dropped", 0),
+            "complete": bool(found.recording.done),
+            "warnings": list(found.recording.warnings),
+        },
+        "rules": list(found.rules),
+        "passed": list(found.passed),
+    }
+
+
+def _finding(found: Diagnosis, finding: Finding) -> dict[str, Any]:
+    dependence = finding.dependence
+    return {
+        "id": finding.id,
+        "rule": finding.rule,
+        "where": place(finding.where),
+        "places": [place(each) for each in finding.places],
+        "kind": finding.kind,
+        "what": finding.what,
+        "count": finding.count,
+        "traces": finding.traces,
+        "total_ns": finding.total_ns,
+        "median_ns": finding.median_ns,
+        "saving_ns": _saving(finding.saving),
+        "after_others": finding.after_others,
+        "predicted_ns": {"p50": finding.predicted_ns},
+        "price": _price(found, finding.saving),
+        "dependence": {"verdict": dependence.verdict, "evidence": list(dependence.evidence)} if dependence else None,
+        "remedy": finding.remedy,
+        "snippet": finding.snippet,
+        "spans": [span.id for span in finding.spans[:MAX_EVIDENCE]],
+    }
+
+
+def place(where: Place) -> dict[str, Any]:
+    """Give a place as plain data."""
+    return {"file": where.file, "line": where.line, "function": where.function}
+
+
+def _saving(saving: Saving) -> dict[str, int]:
+    return {"low": saving.low, "expected": saving.expected, "high": saving.high}
+
+
+def _price(found: Diagnosis, saving: Saving) -> dict[str, float]:
+    fleet = found.fleet
+    return {
+        "hours_per_day": fleet.hours_per_day(saving.expected),
+        "cost_per_day": fleet.cost_per_day(saving.expected),
+    }
+
+
+def comparison(compared: Comparison) -> dict[str, Any]:
+    """Give a comparison as plain data, `microdelay.comparison/1`, times in nanoseconds."""
+    return {
+        "schema": "microdelay.comparison/1",
+        "before": compared.before.recording.path,
+        "after": compared.after.recording.path,
+        "traces": {"before": len(compared.before.traces), "after": len(compared.after.traces)},
+        "before_ns": asdict(compared.before.duration),
+        "after_ns": asdict(compared.after.duration),
+        "predicted_ns": asdict(compared.predicted),
+        "saving_ns": {"predicted": _saving(compared.before.saving), "measured": _saving(compared.measured)},
+        "error": compared.error,
+        "findings": [
+            {
+                "id": each.finding.id,
+                "rule": each.finding.rule,
+                "where": place(each.finding.where),
+                "status": each.status,
+                "predicted_ns": _saving(each.finding.saving),
+                "measured_ns": _saving(each.measured) if each.measured else None,
+            }
+            for each in compared.outcomes
+        ],
+        "new": [_finding(compared.after, each) for each in compared.new],
+        "slower": [
+            {
+                "kind": each.operation[0],
+                "name": each.operation[1],
+                "before_ns": each.before_ns,
+                "after_ns": each.after_ns,
+            }
+            for each in compared.slower
+        ],
+    }

@@ -1,0 +1,166 @@
+"""The diagnosis at a terminal: the head, the findings with their remedies, and what the figures rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import IO
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from microdelay.diagnose.diagnosis import Diagnosis
+from microdelay.diagnose.flow import DEPENDENT, INDEPENDENT, UNKNOWN, Verdict
+from microdelay.diagnose.price import Fleet
+from microdelay.diagnose.rule import Finding, Saving
+from microdelay.report.units import duration, share, short_path, three_digits
+from microdelay.spans import Place
+
+PLAIN_WIDTH = 120
+"""Columns of the report where it goes to a file or a pipe."""
+
+MAX_PLACES = 6
+"""Further lines of a finding that are listed."""
+
+MAX_ACCOUNTS = 6
+"""Accounts of time that are named; the rest is added up."""
+
+_VERDICTS = {
+    INDEPENDENT: ("green", "independent"),
+    DEPENDENT: ("red", "dependent"),
+    UNKNOWN: ("yellow", "not certain"),
+}
+
+
+def console(file: IO[str]) -> Console:
+    """Make the console for a report: as wide as the terminal, plain and of fixed width elsewhere."""
+    return Console(file=file, width=None if file.isatty() else PLAIN_WIDTH, highlight=False, emoji=False)
+
+
+def render(found: Diagnosis, file: IO[str]) -> None:
+    """Write a diagnosis for a person."""
+    out = console(file)
+    out.print(_head(found))
+    remedied = [finding for finding in found.findings if finding.edits]
+    for number, finding in enumerate(remedied, 1):
+        out.print(_finding(number, finding, found))
+    if not remedied:
+        out.print(Padding(Text("Nothing found that a remedy of ours would make faster.", "green"), (0, 2, 1, 2)))
+    out.print(_foot(found))
+
+
+def _head(found: Diagnosis) -> RenderableType:
+    program = " ".join(found.recording.meta.get("command", ())) or short_path(found.recording.path)
+    names = sorted({trace.name for trace in found.traces})
+    traces = f"{len(found.traces):,} trace{'s' if len(found.traces) != 1 else ''} of {', '.join(names[:3])}"
+    title = Text.assemble(("microdelay", "bold"), "  ", program, "  ·  ", traces)
+    lines = [title, Text(), _summary(found)]
+    if found.saving.expected:
+        lines.append(_bill(found.saving, found.fleet))
+    lines += [Text(f"! {warning}", "yellow") for warning in found.recording.warnings]
+    return Padding(Group(*lines), (1, 2, 1, 2), expand=False)
+
+
+def _summary(found: Diagnosis) -> Text:
+    text = Text.assemble(
+        "A trace takes ", (duration(found.duration.p50), "bold"), f" (p95 {duration(found.duration.p95)})."
+    )
+    if found.saving.expected:
+        text.append(" With all remedies below it would take ")
+        text.append(duration(found.predicted.p50), "bold green")
+        text.append(f": {duration(found.saving.expected)} saved ({_range(found.saving)}), ")
+        text.append(f"{share(found.saving.expected, found.duration.mean)} of it.")
+    return text
+
+
+def _bill(saving: Saving, fleet: Fleet) -> Text:
+    hours, cost = fleet.hours_per_day(saving.expected), fleet.cost_per_day(saving.expected)
+    return Text.assemble(
+        f"At {fleet.agents:,} agents with {fleet.runs_per_day:,} runs a day each that is ",
+        (f"{three_digits(hours)} hours a day", "bold"),
+        f", or {three_digits(cost)} at {fleet.cost_per_hour:g} an hour.",
+    )
+
+
+def _range(saving: Saving) -> str:
+    return f"{duration(saving.low)} to {duration(saving.high)}"
+
+
+def _finding(number: int, finding: Finding, found: Diagnosis) -> RenderableType:
+    head = Table.grid(expand=False, padding=(0, 2))
+    hours = found.fleet.hours_per_day(finding.saving.expected)
+    when = ", once the others are remedied" if finding.after_others else ""
+    head.add_row(
+        Text(f"{number}", "bold"),
+        Text(finding.rule, "bold cyan"),
+        Text.assemble(
+            "saves ", (duration(finding.saving.expected), "bold green"), f" ({_range(finding.saving)}){when}"
+        ),
+        Text(f"{three_digits(hours)} h/day", "dim"),
+    )
+    body: list[RenderableType] = [
+        Text.assemble((_place(finding.where), "underline"), f" in {finding.where.function}"),
+        Text(f"{finding.what}; {duration(finding.median_ns)} a trace"),
+    ]
+    more = [place for place in finding.places if place != finding.where]
+    if more:
+        body.append(Text(f"also {_places(finding.where, more)}", "dim"))
+    if finding.dependence is not None:
+        body += _verdict(finding.dependence)
+    body.append(Text.assemble("remedy: ", (finding.remedy, "bold")))
+    if finding.snippet:
+        body.append(Padding(Syntax(finding.snippet, "python", theme="ansi_dark", background_color="default"), (0, 2)))
+    return Padding(Group(head, Padding(Group(*body), (0, 0, 0, 3))), (0, 2, 1, 2), expand=False)
+
+
+def _verdict(verdict: Verdict) -> Iterator[Text]:
+    colour, word = _VERDICTS[verdict.verdict]
+    for number, evidence in enumerate(verdict.evidence[:3]):
+        yield Text.assemble((f"{word}: " if not number else " " * (len(word) + 2), colour), evidence)
+
+
+def _place(place: Place) -> str:
+    return f"{short_path(place.file)}:{place.line}"
+
+
+def _places(where: Place, more: Sequence[Place]) -> str:
+    lines = [f"line {each.line}" if each.file == where.file else _place(each) for each in more]
+    lines = list(dict.fromkeys(lines))
+    return ", ".join(lines[:MAX_PLACES]) + (f" and {len(lines) - MAX_PLACES} more" if len(lines) > MAX_PLACES else "")
+
+
+def _foot(found: Diagnosis) -> RenderableType:
+    lines: list[RenderableType] = []
+    left = [finding for finding in found.findings if not finding.edits]
+    for number, finding in enumerate(left):
+        lines.append(Text("Looked at, and best left as it is:" if not number else "", "bold"))
+        lines.append(Text(f"  {finding.rule} {_place(finding.where)}: {finding.what}"))
+        if finding.dependence is not None:
+            lines += [Padding(each, (0, 0, 0, 2)) for each in _verdict(finding.dependence)]
+    if left:
+        lines.append(Text())
+    if found.passed:
+        lines.append(Text(f"Nothing found by: {', '.join(found.passed)}", "dim"))
+    lines.append(Text(f"Where a trace's time goes: {_accounts(found)}", "dim"))
+    lines.append(Text(_basis(found), "dim"))
+    return Padding(Group(*lines), (0, 2, 1, 2), expand=False)
+
+
+def _accounts(found: Diagnosis) -> str:
+    whole = sum(found.accounts.values())
+    ranked = [(name, ns) for name, ns in found.accounts.items() if ns]
+    named = [f"{name} {100 * ns / whole:.1f} %" for name, ns in ranked[:MAX_ACCOUNTS]]
+    rest = sum(ns for _, ns in ranked[MAX_ACCOUNTS:])
+    return ", ".join(named + ([f"other {100 * rest / whole:.1f} %"] if rest else []))
+
+
+def _basis(found: Diagnosis) -> str:
+    done = found.recording.done
+    return (
+        f"Replayed unchanged, the recording is off by {100 * found.fidelity:.1f} % (worst trace "
+        f"{100 * found.fidelity_worst:.1f} %). Unexplained: {100 * found.unexplained_share:.1f} % of the time. "
+        f"{len(found.recording.spans):,} spans, {done.get('dropped', 0):,} dropped; "
+        f"probes: {', '.join(done.get('probes', ())) or 'unknown'}."
+    )
