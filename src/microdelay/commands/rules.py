@@ -25,12 +25,12 @@ def run(arguments: Namespace) -> int:
         return 0
     from rich.table import Table
 
-    from microdelay.report.text import console
+    from microdelay.report.text import write
 
     table = Table(box=None, pad_edge=False)
     for title in ("rule", "what is looked for", "remedy"):
         table.add_column(title)
     for name, rule in known:
         table.add_row(name, rule.SUMMARY, rule.REMEDY)
-    console(sys.stdout).print(table)
+    write(sys.stdout, table)
     return 0

@@ -116,7 +116,15 @@ def _measured(finding: Finding, before: Diagnosis, after: Diagnosis) -> Saving |
         np.array([covered_ns(trace, finding.operations) for trace in side.traces], dtype=float)
         for side in (before, after)
     ]
-    return difference(*covered)
+    # Findings of one rule with the same operations (new connections, opened by two clients) share what was gained.
+    sharing = [other for other in before.findings if other.edits and _alike(other, finding)]
+    part = finding.total_ns / (sum(other.total_ns for other in sharing) or 1) if len(sharing) > 1 else 1.0
+    whole = difference(*covered)
+    return Saving(int(part * whole.low), int(part * whole.expected), int(part * whole.high))
+
+
+def _alike(one: Finding, other: Finding) -> bool:
+    return one.rule == other.rule and one.operations == other.operations
 
 
 def covered_ns(trace: Trace, operations: frozenset[Operation]) -> int:

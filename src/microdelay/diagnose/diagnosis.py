@@ -24,6 +24,9 @@ MIN_SAVING_SHARE = 0.0005
 MIN_SAVING_NS = 20_000
 """And in any case more than a log call."""
 
+MIN_TRACES_SHARE = 0.05
+"""Of the traces that a finding must be in: what the first one alone does is a cold start, not a habit."""
+
 RESAMPLES = 1000
 """Bootstrap resamples of the traces (Efron & Tibshirani 1993: 1000 are enough for an interval)."""
 
@@ -151,6 +154,8 @@ class _Pricing:
         """Tell whether a finding is worth a line; one that may not be changed is, if it is long enough to be asked."""
         mean = float(np.mean(self.recorded)) if len(self.recorded) else 0.0
         least = max(MIN_SAVING_NS, MIN_SAVING_SHARE * mean)
+        if finding.traces < MIN_TRACES_SHARE * len(self._traces):
+            return False
         if finding.dependence is not None and finding.dependence.verdict == DEPENDENT:
             return finding.total_ns / max(1, len(self._traces)) >= least
         return finding.saving.expected >= least

@@ -8,6 +8,7 @@ difference is its fidelity.
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -54,20 +55,25 @@ def edited(program: Program, edits: Sequence[Edit], view: str) -> Program:
 
 
 def _apply(ops: list[Op], edits: Sequence[Edit], view: str) -> list[Op]:
-    for edit in edits:
-        if isinstance(edit, Unblock):
-            ops = [
-                Op(WAIT, op.start_ns, op.end_ns, op.cost) if op.kind in (HOLD, RUN) and _inside(op, edit) else op
-                for op in ops
-            ]
     # An outer replacement leaves nothing for those inside it, so the widest go first.
     replacing = sorted((e for e in edits if isinstance(e, Replace)), key=lambda e: (e.start_ns, -e.end_ns))
-    ops = _replaced(ops, replacing, view)
+    made = _replaced(ops, replacing, view)
+    for edit in edits:
+        if isinstance(edit, Unblock):
+            part = _between(made, edit.start_ns, edit.end_ns)
+            made[part] = [_unblocked(op) if op.kind in (HOLD, RUN) and _inside(op, edit) else op for op in made[part]]
     # The narrowest group first: an outer one then takes it along as one of its lanes.
     groups = [edit for edit in edits if isinstance(edit, Together)]
     for group in sorted(groups, key=lambda each: each.intervals[-1][1] - each.intervals[0][0]):
-        ops = _forked(ops, group, view)
-    return ops
+        part = _between(made, group.intervals[0][0], group.intervals[-1][1])
+        made[part] = _forked(made[part], group, view)
+    return made
+
+
+def _between(ops: Sequence[Op], start_ns: int, end_ns: int) -> slice:
+    """Give where the ops stand that began in an interval; an activity's ops are in order."""
+    low = bisect_left(ops, start_ns, key=lambda op: op.start_ns)
+    return slice(low, bisect_right(ops, end_ns, lo=low, key=lambda op: op.start_ns))
 
 
 def _unblocked(op: Op) -> Op:
@@ -79,8 +85,6 @@ def _inside(op: Op, edit: Replace | Unblock) -> bool:
 
 
 def _replaced(ops: list[Op], edits: Sequence[Replace], view: str) -> list[Op]:
-    if not edits:
-        return ops
     made: list[Op] = []
     index = -1
     current: Replace | None = None

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from microdelay.diagnose.comparison import Comparison, Outcome
 from microdelay.diagnose.rule import Saving
-from microdelay.report.text import console
+from microdelay.report.text import write
 from microdelay.report.units import duration, share, short_path
 
 _STATUS = {"gone": "green", "smaller": "green", "same": "yellow", "worse": "red"}
@@ -35,7 +35,7 @@ def render(compared: Comparison, file: IO[str]) -> None:
     ]
     if not compared.new and not compared.slower:
         lines.append(Text("Nothing is new, nothing is slower.", "green"))
-    console(file).print(Padding(Group(*lines), (1, 2, 1, 2), expand=False))
+    write(file, Padding(Group(*lines), (1, 2, 1, 2), expand=False))
 
 
 def _whole(compared: Comparison) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from typing import IO
 
@@ -34,21 +35,23 @@ _VERDICTS = {
 }
 
 
-def console(file: IO[str]) -> Console:
-    """Make the console for a report: as wide as the terminal, plain and of fixed width elsewhere."""
-    return Console(file=file, width=None if file.isatty() else PLAIN_WIDTH, highlight=False, emoji=False)
+def write(file: IO[str], *parts: RenderableType) -> None:
+    """Write a report: as wide as the terminal, plain and of fixed width elsewhere."""
+    if file.isatty():
+        Console(file=file, highlight=False, emoji=False).print(*parts, sep="\n")
+        return
+    plain = io.StringIO()
+    Console(file=plain, width=PLAIN_WIDTH, highlight=False, emoji=False).print(*parts, sep="\n")
+    file.writelines(f"{line.rstrip()}\n" for line in plain.getvalue().splitlines())
 
 
 def render(found: Diagnosis, file: IO[str]) -> None:
     """Write a diagnosis for a person."""
-    out = console(file)
-    out.print(_head(found))
     remedied = [finding for finding in found.findings if finding.edits]
-    for number, finding in enumerate(remedied, 1):
-        out.print(_finding(number, finding, found))
+    findings = [_finding(number, finding, found) for number, finding in enumerate(remedied, 1)]
     if not remedied:
-        out.print(Padding(Text("Nothing found that a remedy of ours would make faster.", "green"), (0, 2, 1, 2)))
-    out.print(_foot(found))
+        findings = [Padding(Text("Nothing found that a remedy of ours would make faster.", "green"), (0, 2, 1, 2))]
+    write(file, _head(found), *findings, _foot(found))
 
 
 def _head(found: Diagnosis) -> RenderableType:
