@@ -456,6 +456,25 @@ def test_a_signal_handler_may_log_while_the_same_thread_logs():
     assert len(received) == 5000 + in_handler
 
 
+def test_a_record_logged_while_the_worker_starts_starts_no_second_one(monkeypatch):
+    received: list[dict[str, Any]] = []
+    buffer = LogBuffer(received.extend, batch_size=1)
+    started: list[threading.Thread] = []
+    really_start = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        started.append(thread)
+        if len(started) == 1:
+            buffer.log("from a signal handler")
+        really_start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    buffer.log("one")
+    buffer.close()
+    assert [record["message"] for record in received] == ["one", "from a signal handler"]
+    assert len(started) == 1
+
+
 # -- the end of a buffer and of a process
 
 

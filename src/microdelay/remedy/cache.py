@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, NamedTuple, 
 from microdelay.errors import RemedyError
 from microdelay.record import span
 from microdelay.remedy import single_flight
-from microdelay.remedy.cache_key import PLAIN, Aligner, Arguments, freeze, identity, make_key
+from microdelay.remedy.cache_key import PLAIN, SCALARS, Aligner, Arguments, freeze, identity, make_key
 from microdelay.remedy.cache_value import keep
 from microdelay.remedy.sieve import Entry, Sieve
 from microdelay.remedy.single_flight import Flight, Flights, Leading
@@ -21,7 +21,8 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 Rest = ParamSpec("Rest")
 
-_is_plain: Final = PLAIN.issuperset
+_are_plain: Final = PLAIN.issuperset
+_are_scalars: Final = SCALARS.issuperset
 
 
 class CacheStats(NamedTuple):
@@ -89,7 +90,7 @@ class CachedFunction(Generic[P, R_co]):
         self._hits = self._misses = self._joined = 0
 
     def __set_name__(self, owner: type, name: str) -> None:
-        # With `self` the arguments are never plain.
+        # With `self` the arguments are never scalars.
         self._is_method, self._whole = True, -1
 
     if TYPE_CHECKING:
@@ -107,15 +108,17 @@ class CachedFunction(Generic[P, R_co]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """The result, from memory if it is there."""
         # The way of a hit is written out in one piece: each call of a helper costs as much as all the rest.
-        if not kwargs and len(args) == self._whole and _is_plain(map(type, args)):
-            key: Hashable = args
-        else:
+        if kwargs or len(args) != self._whole:
             key = self._key_of(args, kwargs)
+        elif _are_plain(types := tuple(map(type, args))):
+            key = args
+        else:
+            key = (args, types) if _are_scalars(types) else self._key_of(args, kwargs)
         entry = self._get(key)
         if entry is not None and monotonic() < entry.expires:
             entry.asked = True
             self._hits += 1
-            return cast("R_co", entry.value if entry.thaw is None else entry.thaw(entry.value))
+            return entry.value if entry.thaw is None else entry.thaw(entry.value)  # type: ignore[return-value]
         return self._miss(key, args, kwargs)
 
     def __reduce__(self) -> str:
@@ -205,15 +208,17 @@ class _CachedCoroutine(CachedFunction[P, Awaitable[R]]):
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """The result, from memory if it is there."""
-        if not kwargs and len(args) == self._whole and _is_plain(map(type, args)):
-            key: Hashable = args
-        else:
+        if kwargs or len(args) != self._whole:
             key = self._key_of(args, kwargs)
+        elif _are_plain(types := tuple(map(type, args))):
+            key = args
+        else:
+            key = (args, types) if _are_scalars(types) else self._key_of(args, kwargs)
         entry = self._get(key)
         if entry is not None and monotonic() < entry.expires:
             entry.asked = True
             self._hits += 1
-            return cast("R", entry.value if entry.thaw is None else entry.thaw(entry.value))
+            return entry.value if entry.thaw is None else entry.thaw(entry.value)  # type: ignore[return-value]
         return await self._miss_async(key, args, kwargs)
 
     async def _miss_async(self, key: Hashable, args: Arguments, kwargs: dict[str, object]) -> R:

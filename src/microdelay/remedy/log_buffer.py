@@ -7,6 +7,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from types import TracebackType
 from typing import Final, NamedTuple, Self, TypedDict, Unpack
 
@@ -22,6 +23,8 @@ MAX_RECORD_BYTES: Final = 256 * 1024
 NAMES_OF_RECORD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 """What every `logging.LogRecord` has; the rest came in as `extra`."""
 
+OUR_FIELDS: Final = frozenset({"level", "logger", "exception", "stack"})
+NO_FIELDS: Final[dict[str, object]] = {}
 PLAIN_FORMATTER: Final = logging.Formatter()
 
 Sink = str | Callable[[list[Record]], object]
@@ -112,10 +115,10 @@ class LogBuffer:
         except Exception:
             self._shipper.lose("not encodable")
 
-    def put(self, time_s: float, message: object, fields: Mapping[str, object]) -> None:
-        """`log` for a record that has its own time, in unix seconds."""
+    def put(self, time_s: float, message: object, fields: Mapping[str, object], context: str = "") -> None:
+        """`log` for a record that has its own time, in unix seconds, and fields encoded once for many (`context`)."""
         try:
-            self._put(log_json.encode(time_s, message, fields, self._max_record_bytes))
+            self._put(log_json.encode(time_s, message, fields, self._max_record_bytes, context))
         except Exception:
             self._shipper.lose("not encodable")
 
@@ -231,7 +234,8 @@ class BufferedHandler(logging.Handler):
         """Queue the record. Never raises."""
         try:
             formatter = self.formatter if type(self.formatter) is not logging.Formatter else None
-            self.buffer.put(record.created, _message(record, formatter), _fields(record, formatter))
+            context = _context(record.levelname, record.name)
+            self.buffer.put(record.created, _message(record, formatter), _fields(record, formatter), context)
         except Exception:
             self.handleError(record)
 
@@ -255,6 +259,11 @@ def _message(record: logging.LogRecord, formatter: logging.Formatter | None) -> 
         return f"{record.msg} {record.args} (not formatted: {log_json.as_text(error)})"
 
 
+@lru_cache(maxsize=1024)
+def _context(level: str, logger: str) -> str:
+    return log_json.encode_context({"level": level, "logger": logger})
+
+
 def _require_positive(**options: float) -> None:
     for name, value in options.items():
         if not value > 0:
@@ -262,7 +271,9 @@ def _require_positive(**options: float) -> None:
 
 
 def _fields(record: logging.LogRecord, formatter: logging.Formatter | None) -> dict[str, object]:
-    fields: dict[str, object] = {"level": record.levelname, "logger": record.name}
+    if not record.exc_info and not record.exc_text and not record.stack_info and vars(record).keys() <= NAMES_OF_RECORD:
+        return NO_FIELDS
+    fields: dict[str, object] = {}
     if record.exc_info and record.exc_info[1] is not None:
         fields["exception"] = (formatter or PLAIN_FORMATTER).formatException(record.exc_info)
     elif record.exc_text:
@@ -271,5 +282,5 @@ def _fields(record: logging.LogRecord, formatter: logging.Formatter | None) -> d
         fields["stack"] = record.stack_info
     for name, value in vars(record).items():
         if name not in NAMES_OF_RECORD:
-            fields[f"{name}_" if name in fields else name] = value
+            fields[f"{name}_" if name in OUR_FIELDS else name] = value
     return fields

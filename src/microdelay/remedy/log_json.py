@@ -16,24 +16,31 @@ CUT: Final = "… ({} bytes cut)"
 _quote: Callable[[str], str] = json.encoder.encode_basestring
 
 
-def encode(time_s: float, message: object, fields: Mapping[str, object], max_bytes: int) -> bytes:
+def encode(time_s: float, message: object, fields: Mapping[str, object], max_bytes: int, context: str = "") -> bytes:
     """A JSON object in UTF-8 with `time` (unix seconds), `message` and the fields, at most about `max_bytes` long.
 
     What JSON cannot say becomes text; a number that is not finite becomes null. A field named `time` or `message`
-    is kept with a `_` behind its name. A record that is too long is cut, with a mark.
+    is kept with a `_` behind its name. A record that is too long is cut, with a mark. `context` is what many records
+    share, as `encode_context` made it.
     """
     try:
-        head = f'{{"time":{time_s:.6f},"message":{_quote(message)}'  # type: ignore[arg-type]
+        head = f'{{"time":{time_s:.6f},"message":{_quote(message)}{context}'  # type: ignore[arg-type]
         if not fields:
             data = (head + "}").encode()
         elif "time" in fields or "message" in fields:
-            return encode(time_s, message, _renamed(fields), max_bytes)
+            return encode(time_s, message, _renamed(fields), max_bytes, context)
         else:
             data = f"{head},{_encode_object(fields)[1:]}".encode()
     except Exception:  # NaN, a lone surrogate, a key that is no text, a cycle, a message that is no text
         plain = {name: _plain(value, MAX_DEPTH) for name, value in _renamed(fields).items()}
-        data = _encode_object({"time": time_s, "message": _plain(message, 1), **plain}).encode()
+        shared = json.loads(f"{{{context[1:]}}}")
+        data = _encode_object({"time": time_s, "message": _plain(message, 1), **shared, **plain}).encode()
     return data if len(data) <= max_bytes else _cut(data, max_bytes)
+
+
+def encode_context(fields: Mapping[str, str]) -> str:
+    """Fields in the form in which `encode` takes them for many records."""
+    return "," + _encode_object({name: _plain(value, 1) for name, value in fields.items()})[1:-1]
 
 
 def as_text(value: object) -> str:

@@ -6,12 +6,12 @@ import os
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
-from contextlib import suppress
 from time import monotonic
 from typing import Final
 
 from microdelay.record import span
 from microdelay.remedy import process_end
+from microdelay.remedy.doorbell import Doorbell
 from microdelay.remedy.sinks import BusyError, RefusedError, Sink, TooLargeError, new_batch_id
 
 OVERHEAD_BYTES: Final = 56
@@ -36,21 +36,6 @@ SET_ASIDE, UNSENT = "set aside", "unsent at close"
 
 _sending: Final[set[int]] = set()
 """Threads that are inside a sink: what they log would feed itself."""
-
-
-class Doorbell:
-    """Wakes one waiting thread; a ring while nobody waits is kept. Safe in signal handlers and finalizers."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lock.acquire()
-
-    def ring(self) -> None:
-        with suppress(RuntimeError):  # it has rung already
-            self._lock.release()
-
-    def wait(self, timeout_s: float | None) -> None:
-        self._lock.acquire(timeout=-1 if timeout_s is None else max(timeout_s, 0.0))
 
 
 class Shipper:
@@ -80,6 +65,8 @@ class Shipper:
         self._lock = threading.RLock()  # re-entrant: a signal handler or a finalizer may log inside put()
         self._bell = Doorbell()
         self._worker: threading.Thread | None = None
+        self._starting = False
+        self._draining = threading.Lock()
         self._pending: deque[bytes] = deque()
         self._waiters: list[tuple[int, Callable[[], None]]] = []
         self.held_bytes = self.accepted = self.settled = self.sent = self.retried = 0
@@ -123,15 +110,17 @@ class Shipper:
     def _ensure_worker(self) -> bool:
         """Whether a worker is there to send; starts it where the interpreter still allows that."""
         with self._lock:
-            if self._worker is not None and self._worker.is_alive():
+            if self._starting or (self._worker is not None and self._worker.is_alive()):
                 return True
-            worker = threading.Thread(target=self._work, name="microdelay-log-buffer", daemon=True)
+            self._starting = True  # a signal handler that logs may come by while start() waits
+            self._worker = threading.Thread(target=self._work, name="microdelay-log-buffer", daemon=True)
             try:
-                worker.start()
+                self._worker.start()
             except RuntimeError:  # at the interpreter's end, or out of threads: flush() sends in its own thread
-                return False
-            self._worker = worker
-        return True
+                self._worker = None
+            finally:
+                self._starting = False
+            return self._worker is not None
 
     def when_settled(self, notify: Callable[[], None]) -> None:
         """Have what is queued now sent at once; `notify()` is called, in any thread, when none of it is left."""
@@ -316,8 +305,12 @@ class Shipper:
 
     def _drain_here(self, deadline: float) -> bool:
         """Send everything from this thread: where no worker can be started any more."""
-        while self._pending:
-            batch = self._take()
-            if not self._deliver(batch, deadline):
-                return False
-        return True
+        if not self._draining.acquire(timeout=max(deadline - monotonic(), 0.0)):
+            return False
+        try:
+            while self._pending:
+                if not self._deliver(self._take(), deadline):
+                    return False
+            return True
+        finally:
+            self._draining.release()

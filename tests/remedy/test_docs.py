@@ -1,0 +1,23 @@
+"""Every example in docs/remedies.md runs, against a real log service."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+PAGE = Path(__file__).parents[2] / "docs" / "remedies.md"
+EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("number", range(len(EXAMPLES)))
+def test_the_example_runs(number, service, run_script):
+    result = run_script(EXAMPLES[number].replace("http://127.0.0.1:9000/logs", service.url))
+    assert (result.returncode, result.stderr) == (0, "")
+    for printed in re.findall(r"print\(.*\)  # (.+)", EXAMPLES[number]):
+        assert printed in result.stdout
+    if "127.0.0.1:9000" in EXAMPLES[number]:
+        [record] = service.records
+        assert record["message"].startswith("order")
+        assert record["customer"] == "acme"
