@@ -110,8 +110,8 @@ def _outcome(finding: Finding, before: Diagnosis, after: Diagnosis) -> Outcome:
 
 def _measured(finding: Finding, before: Diagnosis, after: Diagnosis) -> Saving | None:
     """Give how much less of a trace the finding's operations cover, whether alone or beside one another."""
-    if finding.rule == "blocked-loop" or not finding.operations:
-        return None  # what it costs, others wait for
+    if not finding.operations or any(other.rule == "blocked-loop" for other in before.findings):
+        return None  # on a blocked loop every wait is longer by what others do: what one of them costs cannot be seen
     covered = [
         np.array([covered_ns(trace, finding.operations) for trace in side.traces], dtype=float)
         for side in (before, after)

@@ -94,8 +94,9 @@ def diagnose(
         pricing.kept(found),
         key=lambda each: (-each.saving.expected, each.rule, each.where.file, each.where.line, each.id),
     )
-    saved = pricing.savings([edit for finding in kept if certain(finding) for edit in finding.edits])
-    predictions = pricing.recorded - saved["expected"]
+    after = pricing.durations([edit for finding in kept if certain(finding) for edit in finding.edits])
+    saved = {view: pricing.recorded - durations for view, durations in after.items()}
+    predictions = after["expected"]
     money = accounts.accounts(recording, traces)
     median, worst = pricing.fidelity()
     return Diagnosis(
@@ -131,16 +132,24 @@ class _Pricing:
         self._base = replay(self._program)
         self.recorded: Floats = np.array([trace.duration_ns for trace in traces], dtype=float)
 
+    def durations(self, edits: Sequence[Edit]) -> dict[str, Floats]:
+        """Give how long each trace takes with edits, in each view; one that the replay cannot end, as recorded."""
+        if not edits:
+            return dict.fromkeys(VIEWS, self.recorded)
+        replayed = {view: replay(self._program, edits, view) for view in VIEWS}
+        return {
+            view: np.array([durations.get(trace.id, trace.duration_ns) for trace in self._traces], dtype=float)
+            for view, durations in replayed.items()
+        }
+
     def savings(self, edits: Sequence[Edit]) -> dict[str, Floats]:
-        """Give what edits save in each trace, in each view."""
-        saved: dict[str, Floats] = {}
-        for view in VIEWS:
-            after = replay(self._program, edits, view) if edits else self._base
-            saved[view] = np.array(
-                [self._base[t.id] - after[t.id] if t.id in after and t.id in self._base else 0 for t in self._traces],
-                dtype=float,
-            )
-        return saved
+        """Give what edits save in each trace, in each view: against the replay without them, not the recording."""
+        base = np.array([self._base.get(trace.id, trace.duration_ns) for trace in self._traces], dtype=float)
+        return (
+            {view: base - durations for view, durations in self.durations(edits).items()}
+            if edits
+            else {view: np.zeros(len(base)) for view in VIEWS}
+        )
 
     def priced(self, finding: Finding) -> Finding:
         """Give a finding with its saving."""

@@ -206,6 +206,9 @@ class _Compiler:
         index = bisect_left(busy, ready - BUSY_NS, key=lambda interval: interval[1])
         if index < len(busy):
             began, ended = busy[index]
+            # What arrived during one turn is seen after it, but handled in the next behind what was ready before.
+            if index and began - busy[index - 1][1] <= SAME_TURN_NS:
+                began = busy[index - 1][0]
             if began < ready and ended <= ready + BUSY_NS and began > step.start_ns:
                 return ready - sent, max(0, began - sent)
         return ready - sent, None

@@ -8,6 +8,7 @@ difference is its fidelity.
 from __future__ import annotations
 
 import heapq
+import sys
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -144,14 +145,30 @@ class _Lane:
         self.at = 0
 
 
+class _Loop:
+    """An event loop, turn by turn as asyncio's: what is ready when a turn begins runs in it, one after the other.
+
+    What arrives from outside is noticed between turns; handling it takes the turn that follows, and the task that
+    waited for it runs in the turn after.
+    """
+
+    __slots__ = ("arriving", "free", "ready", "waking")
+
+    def __init__(self) -> None:
+        self.free = 0
+        self.ready: list[tuple[_Lane, bool]] = []  # a lane, and whether its arrival is still to be handled
+        self.arriving: list[tuple[int, int, _Lane]] = []
+        self.waking = -1  # when its next turn is due, -1 if none is
+
+
 class _Run:
-    """One replay: a queue of lanes by the time at which they can go on."""
+    """One replay: a queue of what happens next, to threads and to loops."""
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._queue: list[tuple[int, int, int, _Lane]] = []  # (when it may run, when it was ready, number, lane)
+        self._queue: list[tuple[int, int, _Lane | _Loop]] = []
         self._number = 0
-        self._loop_free: dict[int, int] = defaultdict(int)
+        self._loops: dict[int, _Loop] = defaultdict(_Loop)
         self._ended: dict[int, int] = {}
         self._posted: dict[int, int] = {}
         self._joining: dict[int, list[tuple[_Lane, int, list[int]]]] = defaultdict(list)
@@ -162,22 +179,66 @@ class _Run:
 
     def run(self) -> dict[int, int]:
         for key, start in self._program.roots:
-            self._push(start, _Lane(key, self._program.lanes[key], self._program.loops.get(key, 0)))
+            self._arrive(start, self._lane(key))
         while self._queue:
-            time, ready, number, lane = heapq.heappop(self._queue)
-            free = self._loop_free[lane.loop] if lane.loop else 0
-            if free > time:
-                heapq.heappush(self._queue, (free, ready, number, lane))
+            time, _, next_up = heapq.heappop(self._queue)
+            if isinstance(next_up, _Loop):
+                if next_up.waking == time:
+                    self._turn(next_up, time)
             else:
-                self._advance(lane, time)
+                self._advance(next_up, time)
         return self._durations
 
-    def _push(self, time: int, lane: _Lane) -> None:
-        self._number += 1
-        heapq.heappush(self._queue, (time, time, self._number, lane))
+    def _lane(self, key: int) -> _Lane:
+        return _Lane(key, self._program.lanes.get(key, ()), self._program.loops.get(key, 0))
 
-    def _advance(self, lane: _Lane, time: int) -> None:
-        """Run a lane until it has to wait for something that is not known yet, or hands its loop back."""
+    def _push(self, time: int, next_up: _Lane | _Loop) -> None:
+        self._number += 1
+        heapq.heappush(self._queue, (time, self._number, next_up))
+
+    def _arrive(self, time: int, lane: _Lane) -> None:
+        """Let a lane go on because of something outside its loop; a thread's lane just goes on."""
+        if not lane.loop:
+            self._push(time, lane)
+            return
+        loop = self._loops[lane.loop]
+        self._number += 1
+        heapq.heappush(loop.arriving, (time, self._number, lane))
+        self._wake(loop, time)
+
+    def _resume(self, time: int, lane: _Lane, by_loop: int) -> None:
+        """Let a lane go on because of what `by_loop` (0: a thread) just did."""
+        if lane.loop and lane.loop == by_loop:
+            loop = self._loops[lane.loop]
+            loop.ready.append((lane, False))
+            self._wake(loop, time)
+        else:
+            self._arrive(time, lane)
+
+    def _wake(self, loop: _Loop, time: int) -> None:
+        due = max(time, loop.free)
+        if loop.waking < 0 or due < loop.waking:
+            loop.waking = due
+            self._push(due, loop)
+
+    def _turn(self, loop: _Loop, time: int) -> None:
+        while loop.arriving and loop.arriving[0][0] <= time:
+            loop.ready.append((heapq.heappop(loop.arriving)[2], True))
+        turn, loop.ready = loop.ready, []
+        loop.free = loop.waking = sys.maxsize  # no turn begins inside this one
+        for lane, to_handle in turn:
+            if to_handle:
+                loop.ready.append((lane, False))
+            else:
+                time = self._advance(lane, time)
+        loop.free, loop.waking = time, -1
+        if loop.ready:
+            self._wake(loop, time)
+        elif loop.arriving:
+            self._wake(loop, loop.arriving[0][0])
+
+    def _advance(self, lane: _Lane, time: int) -> int:
+        """Run a lane until it has to wait for something that is not known yet, or hands its loop back; give when."""
         ops = lane.ops
         while lane.at < len(ops):
             op = ops[lane.at]
@@ -187,38 +248,34 @@ class _Run:
                 time += op.cost
             elif kind == WAIT:
                 if lane.loop and op.cost:
-                    self._release(lane, time)
-                    self._push(time + op.cost, lane)
-                    return
+                    self._arrive(time + op.cost, lane)
+                    return time
                 time += op.cost
             elif kind in POINTS:
-                self._pass(op, time)
+                self._pass(op, time, lane.loop)
             else:
                 resumed = self._wait(lane, op, time)
                 if resumed is None:
-                    self._release(lane, time)
-                    return
+                    return time
                 if lane.loop and resumed > time:
-                    self._release(lane, time)
-                    self._push(resumed, lane)
-                    return
+                    self._arrive(resumed, lane)
+                    return time
                 time = max(time, resumed)
-        self._release(lane, time)
-        self._end(lane.key, time)
+        self._end(lane, time)
+        return time
 
-    def _release(self, lane: _Lane, time: int) -> None:
-        if lane.loop:
-            self._loop_free[lane.loop] = time
-
-    def _pass(self, op: Op, time: int) -> None:
+    def _pass(self, op: Op, time: int, loop: int) -> None:
         if op.kind == SPAWN:
             for key in op.targets:
-                lane = _Lane(key, self._program.lanes.get(key, ()), self._program.loops.get(key, 0))
-                self._push(time + op.cost, lane)
+                lane = self._lane(key)
+                if lane.loop == loop:
+                    self._resume(time, lane, loop)
+                else:
+                    self._arrive(time + op.cost, lane)
         elif op.kind == POST:
             self._posted[op.key] = time
             for lane, since in self._awaiting.pop(op.key, ()):
-                self._push(max(time, since), lane)
+                self._resume(max(time, since), lane, loop)
         elif op.kind == BEGIN:
             self._began[op.key] = time
         elif op.key in self._began:
@@ -243,17 +300,17 @@ class _Run:
         for ops in op.lanes:
             self._forks -= 1
             keys.append(self._forks)
-            self._push(time, _Lane(self._forks, ops, lane.loop))
+            self._resume(time, _Lane(self._forks, ops, lane.loop), lane.loop)
         return keys
 
-    def _end(self, key: int, time: int) -> None:
-        self._ended[key] = time
-        for lane, since, targets in self._joining.pop(key, ()):
+    def _end(self, ended: _Lane, time: int) -> None:
+        self._ended[ended.key] = time
+        for lane, since, targets in self._joining.pop(ended.key, ()):
             missing = [target for target in targets if target not in self._ended]
             if missing:
                 self._joining[missing[0]].append((lane, since, targets))
             else:
-                self._push(max(since, *(self._ended[target] for target in targets)), lane)
+                self._resume(max(since, *(self._ended[target] for target in targets)), lane, ended.loop)
 
 
 def fidelity(recorded: Mapping[int, int], replayed: Mapping[int, int]) -> tuple[float, float]:
