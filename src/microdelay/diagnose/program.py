@@ -8,7 +8,7 @@ activity reaching the point at which it woke this one.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -84,7 +84,7 @@ class _Compiler:
             self._points[trace.activity].append(Op(BEGIN, trace.start_ns, trace.start_ns, key=trace.id))
             self._points[trace.activity].append(Op(END, trace.end_ns, trace.end_ns, key=trace.id))
         for key, points in self._points.items():
-            lanes[key] = _with_points(lanes.get(key, []), points)
+            lanes[key] = _with_points(lanes.get(key, []), points, fill=not self._loops.get(key))
         spawned = {target for ops in lanes.values() for op in ops if op.kind == SPAWN for target in op.targets}
         roots = sorted((ops[0].start_ns, key) for key, ops in lanes.items() if ops and key not in spawned)
         return Program(lanes, self._loops, [(key, start) for start, key in roots])
@@ -273,21 +273,30 @@ def _cut(op: Op, edges: Sequence[int]) -> Iterator[Op]:
     yield Op(op.kind, at, op.end_ns, op.end_ns - at) if at != op.start_ns else op
 
 
-def _with_points(ops: list[Op], points: list[Op]) -> list[Op]:
-    """Put instants into an activity's course; a run is cut there, a wait is preceded by it."""
+def _with_points(ops: list[Op], points: list[Op], fill: bool) -> list[Op]:
+    """Put instants into an activity's course; a run is cut there, a wait that can be no shorter is preceded by it.
+
+    With `fill`, what lies between the course and an instant before or after it is running.
+    """
     order = {END: 0, POST: 1, SPAWN: 2, BEGIN: 3}
-    waiting = sorted(points, key=lambda point: (point.start_ns, order[point.kind]))
+    waiting = deque(sorted(points, key=lambda point: (point.start_ns, order[point.kind])))
     merged: list[Op] = []
-    index = 0
+    if fill and waiting and ops and waiting[0].start_ns < ops[0].start_ns:
+        early = waiting[0].start_ns
+        ops = [Op(RUN, early, ops[0].start_ns, ops[0].start_ns - early), *ops]
     for op in ops:
-        while index < len(waiting) and waiting[index].start_ns < op.end_ns:
-            point = waiting[index]
-            if point.start_ns > op.start_ns and op.kind in (RUN, HOLD, WAIT) and op.cost == op.end_ns - op.start_ns:
-                at = point.start_ns
-                merged.append(Op(op.kind, op.start_ns, at, at - op.start_ns))
-                op = Op(op.kind, at, op.end_ns, op.end_ns - at)  # noqa: PLW2901  # what is left of it
-            merged.append(point)
-            index += 1
-        merged.append(op)
-    merged.extend(waiting[index:])
+        rest = op
+        while waiting and waiting[0].start_ns < op.end_ns:
+            at = waiting[0].start_ns
+            if at > rest.start_ns and rest.kind in (RUN, HOLD, WAIT) and rest.cost == rest.end_ns - rest.start_ns:
+                merged.append(Op(rest.kind, rest.start_ns, at, at - rest.start_ns))
+                rest = Op(rest.kind, at, rest.end_ns, rest.end_ns - at)
+            merged.append(waiting.popleft())
+        merged.append(rest)
+    end = ops[-1].end_ns if ops else (waiting[0].start_ns if waiting else 0)
+    for point in waiting:
+        if fill and point.start_ns > end:
+            merged.append(Op(RUN, end, point.start_ns, point.start_ns - end))
+            end = point.start_ns
+        merged.append(point)
     return merged

@@ -268,7 +268,7 @@ class _Run:
         if op.kind == SPAWN:
             for key in op.targets:
                 lane = self._lane(key)
-                if lane.loop == loop:
+                if lane.loop and lane.loop == loop:
                     self._resume(time, lane, loop)
                 else:
                     self._arrive(time + op.cost, lane)

@@ -1,0 +1,92 @@
+"""`microdelay compare`: predicted beside measured."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+SLOW = """
+    import json, sys, urllib.request
+    from microdelay import fan_out
+
+    def get(url):
+        with urllib.request.urlopen(url) as answer:
+            return json.loads(answer.read())
+
+    def handle(base, number):
+        one = get(f"{base}/one?user={number}&ms=40")
+        two = get(f"{base}/two?user={number}&ms=30")
+        return one, two
+
+    for number in range(6):
+        handle(sys.argv[1], number)
+"""
+
+FIXED = SLOW.replace(
+    """        one = get(f"{base}/one?user={number}&ms=40")
+        two = get(f"{base}/two?user={number}&ms=30")
+""",
+    """        one, two = fan_out([
+            lambda: get(f"{base}/one?user={number}&ms=40"),
+            lambda: get(f"{base}/two?user={number}&ms=30"),
+        ])
+""",
+)
+
+
+@pytest.fixture
+def recordings(microdelay, program, service):
+    for name, source in (("slow", SLOW), ("fixed", FIXED)):
+        program(source, f"{name}.py")
+        assert microdelay("run", "--no-report", "-o", f"{name}.mdr", f"{name}.py", service).returncode == 0
+    return "slow.mdr", "fixed.mdr"
+
+
+def compared(microdelay, *files):
+    done = microdelay("compare", "--format", "json", *files)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_predicted_stands_beside_measured(microdelay, recordings):
+    found = compared(microdelay, *recordings)
+    assert found["schema"] == "microdelay.comparison/1"
+    assert found["traces"] == {"before": 6, "after": 6}
+    for side in ("before_ns", "after_ns", "predicted_ns"):
+        assert set(found[side]) == {"p50", "p95", "mean"}
+    assert found["after_ns"]["p50"] < found["before_ns"]["p50"]
+    measured = found["saving_ns"]["measured"]
+    assert 0 < measured["low"] <= measured["expected"] <= measured["high"]
+    [finding] = [each for each in found["findings"] if each["rule"] == "serial-calls"]
+    assert finding["status"] == "gone"
+    assert finding["measured_ns"]["low"] > 0
+    assert not found["new"]
+    assert not found["slower"]
+
+
+def test_what_got_worse_is_said(microdelay, recordings):
+    slow, fixed = recordings
+    found = compared(microdelay, fixed, slow)
+    assert found["saving_ns"]["measured"]["expected"] < 0
+    assert [finding["rule"] for finding in found["new"]] == ["serial-calls"]
+    text = microdelay("compare", fixed, slow).stdout
+    assert "new: serial-calls at slow.py:10" in text
+
+
+def test_nothing_changed(microdelay, recordings):
+    slow, _ = recordings
+    found = compared(microdelay, slow, slow)
+    assert found["saving_ns"]["measured"]["expected"] == 0
+    assert {finding["status"] for finding in found["findings"]} == {"same"}
+
+
+def test_text_has_the_three_rows(microdelay, recordings):
+    text = microdelay("compare", *recordings).stdout
+    first_words = [line.split()[0] for line in text.splitlines() if line.split()]
+    assert [word for word in first_words if word in ("before", "predicted", "measured")] == [
+        "before",
+        "predicted",
+        "measured",
+    ]
+    assert "The measured median is" in text

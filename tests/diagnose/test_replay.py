@@ -1,0 +1,156 @@
+"""The replay: unchanged it gives back what was recorded, edited it gives what the change would do."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import pytest
+
+from microdelay.diagnose.edits import Cost, Replace, Together, Unblock
+from microdelay.diagnose.program import compile_program
+from microdelay.diagnose.replay import fidelity, replay
+from microdelay.spans import Span
+from microdelay.traces import Activity, Recording, Step, Trace
+
+MS = 1_000_000
+MAIN, ONE, TWO = 1, 2, 3
+
+
+def span(number: int, kind: str, start: int, end: int, activity: int = MAIN) -> Span:
+    return Span(number, kind, f"{kind} {number}", start * MS, end * MS, activity)
+
+
+def thread_recording(spans: Sequence[Span]) -> Recording:
+    return Recording(spans=spans, activities={MAIN: Activity(MAIN, "thread", "main")})
+
+
+def trace(start: int, end: int, activity: int = MAIN, number: int = 1) -> Trace:
+    return Trace(number, "unit", activity, start * MS, end * MS, (), frozenset({activity}))
+
+
+def taken(recording: Recording, traces: Sequence[Trace], *edits: object, view: str = "expected") -> list[float]:
+    durations = replay(compile_program(recording, traces), edits, view)  # type: ignore[arg-type]
+    return [durations[each.id] / MS for each in traces]
+
+
+THREE_CALLS = thread_recording([span(1, "http", 0, 30), span(2, "http", 31, 51), span(3, "http", 52, 77)])
+
+
+def test_unchanged_gives_back_the_recorded_duration():
+    assert taken(THREE_CALLS, [trace(0, 80)]) == [80]
+
+
+def test_calls_together_take_as_long_as_the_longest_and_what_lies_between():
+    together = Together(MAIN, ((0, 30 * MS), (31 * MS, 51 * MS), (52 * MS, 77 * MS)))
+    # The longest call, the millisecond between each two, and what the trace does after the last.
+    assert taken(THREE_CALLS, [trace(0, 80)], together) == [30 + 1 + 1 + 3]
+
+
+def test_worst_view_lets_calls_slow_each_other_down():
+    together = Together(MAIN, ((0, 30 * MS), (31 * MS, 51 * MS)), slowdown=(1.0, 1.0, 1.5))
+    [worst] = taken(THREE_CALLS, [trace(0, 80)], together, view="worst")
+    [best] = taken(THREE_CALLS, [trace(0, 80)], together, view="best")
+    assert worst - best == 15
+
+
+def test_replaced_call_costs_what_its_remedy_costs():
+    edit = Replace(MAIN, 31 * MS, 51 * MS, Cost(0, 2 * MS, 5 * MS))
+    assert [taken(THREE_CALLS, [trace(0, 80)], edit, view=view)[0] for view in ("best", "expected", "worst")] == [
+        60,
+        62,
+        65,
+    ]
+
+
+def test_savings_that_overlap_are_not_added_up():
+    together = Together(MAIN, ((0, 30 * MS), (31 * MS, 51 * MS)))
+    cached = Replace(MAIN, 31 * MS, 51 * MS)
+    both = taken(THREE_CALLS, [trace(0, 80)], together, cached)
+    assert both == taken(THREE_CALLS, [trace(0, 80)], cached)
+
+
+def test_what_stands_inside_a_replaced_call_goes_with_it():
+    recording = thread_recording([span(1, "log", 0, 20), span(2, "http", 2, 18), span(3, "connect", 3, 5)])
+    edits = [Replace(MAIN, 0, 20 * MS), Replace(MAIN, 3 * MS, 5 * MS)]
+    assert taken(recording, [trace(0, 25)], *edits) == [5]
+
+
+def tasks(steps: dict[int, list[Step]], spans: Sequence[Span] = ()) -> Recording:
+    activities = {MAIN: Activity(MAIN, "thread", "main")}
+    activities |= {
+        key: Activity(key, "task", f"task {key}", MAIN, lane[0].start_ns, lane[0].start_ns, lane[-1].end_ns)
+        for key, lane in steps.items()
+    }
+    return Recording(spans=spans, activities=activities, steps=steps)
+
+
+def step(activity: int, start: int, end: int, resumed: int = 0, ready: int = 0, **more: object) -> Step:
+    return Step(activity, start * MS, end * MS, resumed * MS, ready * MS, **more)  # type: ignore[arg-type]
+
+
+# ONE blocks the loop from 1 to 51 in a blocking call; only then can TWO begin its pause of 10 ms. WAITER awaits both.
+WAITER = 4
+BLOCKED = tasks(
+    {
+        ONE: [step(ONE, 1, 51)],
+        TWO: [step(TWO, 51, 52, resumed=62, ready=62, on="sleep"), step(TWO, 62, 63)],
+        WAITER: [step(WAITER, 0, 0, resumed=63, ready=63, joins=(ONE, TWO)), step(WAITER, 63, 63)],
+    },
+    [span(1, "http", 1, 51, ONE)],
+)
+
+
+def test_blocked_loop_holds_up_the_other_task():
+    assert taken(BLOCKED, [trace(1, 51, ONE, 1), trace(51, 63, TWO, 2)]) == [50, 12]
+    assert taken(BLOCKED, [trace(0, 63, WAITER)]) == pytest.approx([63], abs=0.1)
+
+
+def test_unblocked_loop_lets_the_other_task_run_meanwhile():
+    # Both were there at 1 ms; the blocking call then takes its 50 ms beside the other task's 12.
+    both_at_once = dataclasses.replace(
+        BLOCKED,
+        activities={
+            MAIN: Activity(MAIN, "thread", "main"),
+            **{key: dataclasses.replace(BLOCKED.activities[key], parent=WAITER, created_ns=0) for key in (ONE, TWO)},
+            WAITER: BLOCKED.activities[WAITER],
+        },
+    )
+    waiter = trace(0, 63, WAITER)
+    assert taken(both_at_once, [waiter]) == pytest.approx([62], abs=1)
+    assert taken(both_at_once, [waiter], Unblock(ONE, 1 * MS, 51 * MS)) == pytest.approx([50], abs=1)
+
+
+def test_task_that_was_woken_by_another_waits_for_it():
+    # TWO awaits a queue; ONE puts something into it after its own pause of 30 ms.
+    recording = tasks(
+        {
+            ONE: [step(ONE, 0, 1, resumed=31, ready=31, on="sleep"), step(ONE, 31, 33)],
+            TWO: [step(TWO, 1, 2, resumed=33, ready=32, cause=ONE, on="Queue.get"), step(TWO, 33, 35)],
+        }
+    )
+    consumer = trace(1, 35, TWO)
+    assert taken(recording, [consumer]) == pytest.approx([34], abs=0.1)
+    shorter = Replace(ONE, 1 * MS, 31 * MS, Cost(10 * MS, 10 * MS, 10 * MS))
+    assert taken(recording, [consumer], shorter) == pytest.approx([14], abs=0.1)
+
+
+def test_thread_that_joins_another_gains_only_what_is_on_its_way():
+    recording = Recording(
+        spans=[span(1, "join", 1, 40), span(2, "http", 2, 40, ONE), span(3, "http", 2, 30, TWO)],
+        activities={
+            MAIN: Activity(MAIN, "thread", "main"),
+            ONE: Activity(ONE, "work", "one", MAIN, 0, 2 * MS, 40 * MS),
+            TWO: Activity(TWO, "work", "two", MAIN, 0, 2 * MS, 30 * MS),
+        },
+        joins={1: (ONE, TWO)},
+    )
+    waiting = trace(0, 41)
+    assert taken(recording, [waiting]) == [41]
+    assert taken(recording, [waiting], Replace(TWO, 2 * MS, 30 * MS)) == [41]  # the shorter one was not waited for
+    assert taken(recording, [waiting], Replace(ONE, 2 * MS, 40 * MS)) == [31]  # then the other one is
+
+
+def test_fidelity_is_the_relative_error_and_a_lost_trace_counts_whole():
+    assert fidelity({1: 100, 2: 100, 3: 100}, {1: 100, 2: 101}) == (0.01, 1.0)
+    assert fidelity({}, {}) == (0.0, 0.0)
