@@ -6,7 +6,6 @@ import itertools
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
 
 from microdelay.record.calls import NOWHERE, Site, locate
 from microdelay.record.events import ACTIVITY, now, push
@@ -32,9 +31,24 @@ current_task: Callable[[], int] = no_task
 """Gives the activity of the running asyncio task, 0 outside of one; the asyncio probe puts the real one here."""
 
 
+_first_id = 0  # activities of earlier recordings have smaller ids
+
+
+def begin() -> None:
+    """Begin a recording: what earlier ones knew of the running threads and tasks counts no more."""
+    global _first_id  # noqa: PLW0603
+    _first_id = next(_ids)
+
+
+def is_known(activity: int) -> bool:
+    """Tell whether an activity is of this recording."""
+    return activity > _first_id
+
+
 def current() -> int:
     """Give the activity that is running now: the task if there is one, else the work item or thread."""
-    return current_task() or local.activity or _adopt_thread()
+    activity = current_task() or local.activity
+    return activity if activity > _first_id else _adopt_thread()
 
 
 def create(kind: str, name: str, parent: int = 0, site: Site = NOWHERE, created_ns: int = 0) -> int:
@@ -54,8 +68,9 @@ def here(depth: int = 2) -> tuple[int, Site]:
 
 
 def _adopt_thread() -> int:
-    thread: Any = threading.current_thread()
-    local.activity = create("thread", thread.name)
+    # Not `threading.current_thread()`: it would make a thread of another origin known to the program.
+    known = threading._active.get(threading.get_ident())  # type: ignore[attr-defined]
+    local.activity = create("thread", known.name if known is not None else "thread")
     return local.activity
 
 

@@ -9,17 +9,19 @@ debugger or coverage tool owns tracing, frames are not marked.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import sys
 import sysconfig
+import weakref
 from types import CodeType, FrameType
 from typing import Any
 
 from microdelay.record.events import INVOKE, RETURN, now, push, state
 
 MAX_FRAMES = 300
-"""Frames that a walk looks at before it gives up; deeper user code is not worth the time."""
+"""Library frames in a row that a walk looks at before it gives up; deeper user code is not worth the time."""
 
 Site = tuple[int, CodeType | None, int]
 """(invocation id, code, instruction offset); (0, None, 0) where no user code is on the stack."""
@@ -27,34 +29,36 @@ Site = tuple[int, CodeType | None, int]
 NOWHERE: Site = (0, None, 0)
 
 _ids = itertools.count(1)
+_first_id = 0  # marks of earlier recordings have smaller ids
 _is_user: dict[str, bool] = {}
 _library_prefixes: tuple[str, ...] = ()
 _user_prefixes: tuple[str, ...] = ()
+_times = iter(now, -1)
 
-boundaries: set[CodeType] = set()
-"""Code objects at which one activity's stack ends, although the thread's goes on (asyncio's `Handle._run`)."""
+boundary: CodeType | None = None
+"""The code object at which one activity's stack ends, although the thread's goes on (asyncio's `Handle._run`)."""
 
 
 class Mark:
     """One call of one user function, alive as long as its frame."""
 
-    __slots__ = ("id",)
+    __slots__ = ("__weakref__", "death", "id")
 
     def __init__(self, invocation: int) -> None:
         self.id = invocation
+        # Death pushes (RETURN, invocation, end_ns) without a line of Python: in a `__del__`, an exception that the
+        # program's signal handler raises would be swallowed.
+        dying = map(state.queue.append, zip((RETURN,), (invocation,), _times, strict=False))
+        self.death = weakref.ref(self, functools.partial(next, dying))
 
     def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
         """Do nothing for a debugger that starts later and finds this mark in `f_trace`."""
 
-    # Defaults are bound early: at interpreter exit module globals may be gone before the last frame is.
-    def __del__(self, push: Any = push, now: Any = now, returned: int = RETURN, state: Any = state) -> None:
-        if state.on:
-            push((returned, self.id, now()))
-
 
 def configure(user_prefixes: tuple[str, ...] = ()) -> None:
     """Say what user code is: every file outside the interpreter and its packages, and those below `user_prefixes`."""
-    global _library_prefixes, _user_prefixes  # noqa: PLW0603
+    global _library_prefixes, _user_prefixes, _first_id  # noqa: PLW0603
+    _first_id = next(_ids)
     paths = {sysconfig.get_path(key) for key in ("stdlib", "platstdlib", "purelib", "platlib")}
     paths |= {sys.prefix + "/lib", sys.base_prefix + "/lib", os.path.dirname(os.path.dirname(__file__))}
     roots = {os.path.realpath(path) for path in paths if path} | {path for path in paths if path}
@@ -84,27 +88,34 @@ def _judge(filename: str) -> bool:
 
 def locate(frame: FrameType | None, activity: int, start_ns: int) -> Site:
     """Find the innermost user frame from `frame` outwards, marking the calls on the way out to the first marked one."""
+    unmarked: list[FrameType] = []
+    site = NOWHERE
     left = MAX_FRAMES
     while frame is not None and left:
         code = frame.f_code
-        if code in boundaries:
-            return NOWHERE
+        if code is boundary:
+            break
         if is_user_file(code.co_filename):
-            return mark(frame, activity, start_ns), code, frame.f_lasti
+            invocation = _held(frame)
+            if invocation is not None:
+                site = invocation, code, frame.f_lasti
+                break
+            unmarked.append(frame)
+            left = MAX_FRAMES
         frame = frame.f_back
         left -= 1
-    return NOWHERE
+    while unmarked:
+        frame = unmarked.pop()
+        site = place(frame, activity, start_ns, site), frame.f_code, frame.f_lasti
+    return site
 
 
-def mark(frame: FrameType, activity: int, start_ns: int) -> int:
-    """Give the invocation id of a user frame, marking it and the user frames outside it where they are not yet."""
+def _held(frame: FrameType) -> int | None:
+    """Give the invocation of a marked frame, 0 for one that must not be marked, None for one that is to be."""
     held = frame.f_trace
     if type(held) is Mark:
-        return held.id
-    if held is not None or sys.gettrace() is not None:
-        return 0
-    parent, code, lasti = locate(frame.f_back, activity, start_ns)
-    return place(frame, activity, start_ns, (parent, code, lasti))
+        return held.id if held.id > _first_id else None
+    return 0 if held is not None or sys.gettrace() is not None else None
 
 
 def place(frame: FrameType, activity: int, start_ns: int, caller: Site) -> int:
@@ -120,9 +131,5 @@ def place(frame: FrameType, activity: int, start_ns: int, caller: Site) -> int:
 
 def mark_suspended(frame: FrameType, activity: int, start_ns: int, caller: Site) -> int:
     """Give the invocation id of a suspended coroutine's frame, whose caller its `f_back` does not tell."""
-    held = frame.f_trace
-    if type(held) is Mark:
-        return held.id
-    if held is not None or sys.gettrace() is not None:
-        return 0
-    return place(frame, activity, start_ns, caller)
+    invocation = _held(frame)
+    return place(frame, activity, start_ns, caller) if invocation is None else invocation

@@ -11,6 +11,9 @@ from typing import Any
 
 from microdelay.record import redact
 
+MAX_ATTRIBUTE_CHARACTERS = 4096
+"""Of a text that the program itself gave a span."""
+
 Attributes = dict[str, str | int | float | bool]
 
 
@@ -30,12 +33,16 @@ def describe(kind: str, name: str, details: dict[str, Any], with_tokens: bool) -
     """Describe one span; single values are fingerprinted only `with_tokens` (the first spans of each place)."""
     maker = _MAKERS.get(kind)
     if maker is None:
-        return Description(name, {key: value for key, value in details.items() if _plain(value)})
+        return Description(name, {key: _bounded(value) for key, value in details.items() if _plain(value)})
     return maker(name, details, with_tokens)
 
 
 def _plain(value: object) -> bool:
     return isinstance(value, (str, int, float, bool))
+
+
+def _bounded(value: str | int | float | bool) -> str | int | float | bool:
+    return value[:MAX_ATTRIBUTE_CHARACTERS] if isinstance(value, str) else value
 
 
 def _http(name: str, details: dict[str, Any], with_tokens: bool) -> Description:
@@ -51,15 +58,18 @@ def _http(name: str, details: dict[str, Any], with_tokens: bool) -> Description:
         if details.get(key) is not None:
             attributes[key] = details[key]
     body = details.get("body") or b""
+    sent_body = details.get("body_fingerprint", 0)
     answer = details.get("answer")
-    made = Description(name or f"{method} {path}", attributes, input=redact.fingerprint(method, raw, body))
+    made = Description(name or f"{method} {path}", attributes, input=redact.fingerprint(method, raw, sent_body))
     if answer is not None:
         made.output = int(details.get("answer_fingerprint") or redact.fingerprint(answer))
     if with_tokens:
         values = b" ".join(str(value).encode("utf-8", "replace") for value in details.get("headers", ()))
         made.sent = [*redact.tokens(raw.partition("://")[2].encode("utf-8", "replace")), *redact.tokens(values)]
         made.sent += redact.tokens(bytes(body[: redact.TOKEN_BYTES]))
-        made.received = redact.tokens(answer)
+        echoed = set(made.sent)  # what the answer's headers repeat of the request came from elsewhere
+        told = [token for token in redact.header_tokens(details.get("answer_headers", ())) if token not in echoed]
+        made.received = [*redact.tokens(answer), *told]
     return made
 
 
@@ -74,7 +84,9 @@ def _db(name: str, details: dict[str, Any], with_tokens: bool) -> Description:
         if details.get(key) is not None:
             attributes[key] = details[key]
     parameters = details.get("parameters", "")
-    made = Description(name or redact.query_summary(raw), attributes, input=redact.fingerprint(raw, parameters))
+    known_input = details.get("input")
+    given = redact.fingerprint(raw, parameters) if known_input is None else int(known_input)
+    made = Description(name or redact.query_summary(raw), attributes, input=given)
     if with_tokens:
         made.sent = redact.tokens(str(parameters).encode("utf-8", "replace"))
         made.received = redact.tokens(str(details.get("rows", "")).encode("utf-8", "replace"))

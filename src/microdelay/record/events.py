@@ -6,9 +6,9 @@ makes it. Tuples in a deque are the cheapest record that pure Python has (70 ns;
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 SPAN, INVOKE, RETURN, ACTIVITY, END, STEP = range(6)
@@ -25,13 +25,14 @@ QUEUE_LIMIT = 100_000
 class State:
     """What every probe looks at; one per process."""
 
-    __slots__ = ("dropped", "on", "queue", "troubles")
+    __slots__ = ("dropped", "on", "queue", "troubles", "wake")
 
     def __init__(self) -> None:
         self.on = False
         self.queue: deque[Event] = deque()
         self.dropped = 0
         self.troubles: dict[str, int] = {}
+        self.wake: Callable[[], None] | None = None  # starts the writer's thread; None while it runs
 
 
 state = State()
@@ -40,15 +41,10 @@ state = State()
 def push(event: Event) -> None:
     """Queue one event for the writer, or count it as dropped."""
     queue = state.queue
+    wake = state.wake
+    if wake is not None:
+        wake()
     if len(queue) < QUEUE_LIMIT:
         queue.append(event)
     else:
         state.dropped += 1
-
-
-def trouble(where: str, error: BaseException) -> None:
-    """Note that the recorder itself failed: log the first time, count always, never raise into the program."""
-    seen = state.troubles.get(where, 0)
-    state.troubles[where] = seen + 1
-    if not seen:
-        logging.getLogger("microdelay").debug("recorder stands aside at %s", where, exc_info=error)

@@ -44,7 +44,9 @@ class span:  # noqa: N801  # reads as a function: with microdelay.span("name")
             end = now()
             # Other tasks run in this thread while this one waits: its clock says nothing about the block.
             cpu = -1 if activities.current_task() else cpu_now()
-            record(1, self._kind, self._name, self._start, end, self._cpu, cpu, self._attributes, error)
+            record(
+                self._kind, self._name, self._start, end, cpu=(self._cpu, cpu), details=self._attributes, error=error
+            )
 
 
 @overload

@@ -10,12 +10,10 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ExtensionFileLoader, ModuleSpec, SourceFileLoader, SourcelessFileLoader
 from types import ModuleType
-from typing import Any
 
-from microdelay.record.events import trouble
+from microdelay.record.trouble import stand_aside
 
 _PACKAGE = f"{__package__}.probes"
 
@@ -27,7 +25,7 @@ def watched() -> dict[str, str]:
     return {name.replace("_", "."): name for name in names}
 
 
-class Importer(MetaPathFinder):
+class Importer:
     """First on `sys.meta_path`: lets the other finders find a watched module and adds the probe to its loading."""
 
     def __init__(self) -> None:
@@ -58,7 +56,7 @@ class Importer(MetaPathFinder):
             import_module(f"{_PACKAGE}.{probe}").install(module)
             self.installed.append(probe)
         except Exception as error:
-            trouble(f"probe {probe}", error)
+            stand_aside(f"probe {probe}", error)
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         """Find a watched module through the finders behind this one."""
@@ -66,36 +64,26 @@ class Importer(MetaPathFinder):
             return None
         self._finding.add(name)
         try:
-            for finder in sys.meta_path:
+            # Those before this one have been asked already.
+            for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:
                 find = getattr(finder, "find_spec", None)
-                spec: ModuleSpec | None = find(name, path, target) if find and finder is not self else None
+                spec: ModuleSpec | None = find(name, path, target) if find else None
                 if spec is not None:
-                    if spec.loader is not None and hasattr(spec.loader, "exec_module"):
-                        spec.loader = _ProbingLoader(spec.loader, self)
+                    self._watch(spec)
                     return spec
         finally:
             self._finding.discard(name)
         return None
 
+    def _watch(self, spec: ModuleSpec) -> None:
+        """Have the probe installed when the module is loaded; the loader stays the real one."""
+        loader = spec.loader
 
-class _ProbingLoader(Loader):
-    """Stands before the real loader for the time of one import."""
+        def exec_module(module: ModuleType) -> None:
+            vars(loader).pop("exec_module", None)
+            loader.exec_module(module)  # type: ignore[union-attr]
+            self.install(module.__name__, module)
 
-    def __init__(self, loader: Any, importer: Importer) -> None:
-        self._loader = loader
-        self._importer = importer
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        module: ModuleType | None = self._loader.create_module(spec)
-        return module
-
-    def exec_module(self, module: ModuleType) -> None:
-        spec = module.__spec__
-        if spec is not None:
-            spec.loader = self._loader
-        module.__loader__ = self._loader
-        self._loader.exec_module(module)
-        self._importer.install(module.__name__, module)
+        # A loader that many modules share (a zip file's), or that takes no attributes, is left alone.
+        if isinstance(loader, (SourceFileLoader, SourcelessFileLoader, ExtensionFileLoader)):
+            loader.exec_module = exec_module  # type: ignore[method-assign]

@@ -51,18 +51,18 @@ def execute(arguments: Sequence[str], request: Request) -> NoReturn:
 def begin(text: str) -> None:
     """Start the recorder in the program's interpreter, and have the recording read when the program ends."""
     request = Request(**json.loads(text))
-    # Registered before the program registers anything, so it runs when all of its own handlers have run.
-    atexit.register(_finish, request, os.getpid())
-    session.start(
+    path = session.start(
         request.output, trace_root=request.trace_root, user_code=tuple(request.user_code), command=request.command
     )
+    # Registered before the program registers anything, so it runs when all of its own handlers have run.
+    atexit.register(_finish, request, path, os.getpid())
 
 
-def _finish(request: Request, pid: int) -> None:
+def _finish(request: Request, path: str, pid: int) -> None:
     """Close the recording and show what is in it, on standard error: standard output is the program's."""
     if os.getpid() != pid:
         return
-    path = session.stop()
+    session.stop()
     if not path or not request.report:
         return
     for stream in (sys.stdout, sys.stderr):

@@ -1,19 +1,20 @@
 """The layout of a recording (`.mdr`), shared by the writer here and the reader in `traces/`.
 
-A recording is `MAGIC`, then chunks: a four-letter tag, the payload's length and CRC-32 (little-endian `u32`), and the
-payload, compressed by zlib. `META`, `TEXT` and `DONE` hold JSON; every other tag holds rows of a table, column after
-column, each an `i64` little-endian array; the columns named in `DELTAS` hold differences to the row before.
+A recording is `MAGIC`, then chunks: a four-letter tag, the length of the payload, the CRC-32 of tag and payload (both
+little-endian `u32`), and the payload, compressed by zlib. `META`, `TEXT` and `DONE` hold JSON; every other tag holds
+rows of a table, column after column, each an `i64` little-endian array; the columns named in `DELTAS` hold differences
+to the row before.
 A chunk that is cut or damaged ends the recording: all before it is valid.
 """
 
 from __future__ import annotations
 
-import json
 import operator
 import struct
 import zlib
 from array import array
 from collections.abc import Sequence
+from json import dumps  # before the probe of json replaces it
 
 MAGIC = b"MDREC\x00\x01\n"
 VERSION = 1
@@ -43,12 +44,17 @@ DELTAS = frozenset({"id", "span", "start_ns", "end_ns", "invocation", "activity"
 def chunk(tag: bytes, payload: bytes) -> bytes:
     """Frame one payload."""
     packed = zlib.compress(payload, 1)
-    return HEADER.pack(tag, len(packed), zlib.crc32(packed)) + packed
+    return HEADER.pack(tag, len(packed), checksum(tag, packed)) + packed
+
+
+def checksum(tag: bytes, packed: bytes) -> int:
+    """Cover the tag too: a chunk of an unknown tag is passed over, a damaged one is not."""
+    return zlib.crc32(packed, zlib.crc32(tag))
 
 
 def json_chunk(tag: bytes, value: object) -> bytes:
     """Frame one JSON value."""
-    return chunk(tag, json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
+    return chunk(tag, dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
 
 
 def table_chunk(tag: bytes, rows: Sequence[Sequence[int]]) -> bytes:

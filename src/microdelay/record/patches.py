@@ -1,33 +1,53 @@
-"""Replacing functions of other people's libraries, and putting them back."""
+"""Replacing functions of other people's libraries so that nobody notices, and putting them back."""
 
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 _undo: list[tuple[Any, str, Any, bool, Any]] = []
 
+_FILE = "<microdelay importlib._bootstrap>"
+"""The file that a wrapper's code claims to be of: `warnings` does not count frames of such a name in `stacklevel`."""
+
 
 class BuiltinWrapper:
     """Stands for a builtin function: like one, and unlike a Python function, it does not bind as a method."""
 
-    def __init__(self, original: Any, call: Callable[..., Any]) -> None:
-        functools.update_wrapper(self, original)
-        self.__text_signature__ = getattr(original, "__text_signature__", None)
-        self._call = call
+    def __init__(self, original: Any) -> None:
+        functools.update_wrapper(cast("Callable[..., Any]", self), original)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._call(*args, **kwargs)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(vars(self)["__wrapped__"], name)
 
     def __reduce__(self) -> str:
-        name: str = self.__wrapped__.__name__  # type: ignore[attr-defined]
+        name: str = vars(self)["__wrapped__"].__name__
         return name  # pickled by name, as the builtin is
 
     def __repr__(self) -> str:
-        return repr(self.__wrapped__)  # type: ignore[attr-defined]
+        return repr(vars(self)["__wrapped__"])
+
+
+def builtin(original: Any, call: Callable[..., Any]) -> Any:
+    """Make `call` look like the builtin function `original`."""
+    kind = type("builtin_function_or_method", (BuiltinWrapper,), {"__call__": staticmethod(call)})
+    return kind(original)
+
+
+def unnoticed(wrapper: Callable[..., Any], original: Any) -> Callable[..., Any]:
+    """Give a Python wrapper the name, signature and folder of what it wraps.
+
+    The folder matters to `logging`, which leaves its own frames out of what it prints.
+    """
+    functools.update_wrapper(wrapper, original)
+    inner = getattr(original, "__code__", None)
+    folder = os.path.dirname(inner.co_filename) if inner is not None else ""
+    wrapper.__code__ = wrapper.__code__.replace(co_filename=os.path.join(folder, _FILE))
+    return wrapper
 
 
 def replace(owner: Any, name: str, wrap: Wrap) -> None:
@@ -38,8 +58,6 @@ def replace(owner: Any, name: str, wrap: Wrap) -> None:
     own = name in vars(owner)
     stored = vars(owner)[name] if own else None
     wrapper: Any = wrap(original)
-    if not hasattr(wrapper, "__wrapped__"):
-        functools.update_wrapper(wrapper, original)
     wrapper.__microdelay__ = True
     setattr(owner, name, wrapper)
     _undo.append((owner, name, stored, own, wrapper))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import re
 from collections.abc import Iterable
@@ -20,21 +21,33 @@ MAX_TOKENS = 64
 
 # A value: four characters or more, and not the name of a JSON member. Shorter ones coincide by chance.
 _TOKEN = re.compile(rb"[A-Za-z0-9_.\-]{4,80}(?![A-Za-z0-9_.\-]*\"\s*:)")
-# A path segment that names a resource rather than one of its instances: letters, or a version.
-_PLAIN_SEGMENT = re.compile(r"[A-Za-z][A-Za-z_\-]{0,23}(\.[a-z]{1,5})?|[vV]?\d{1,2}(\.\d{1,2})?")
+# A path segment that names a resource rather than one of its instances: words (also joined, also in camel case, but
+# not letters that change case at random, as in a token), or a version.
+_PLAIN_SEGMENT = re.compile(
+    r"(?=.{1,24}(?:\.|$))[A-Z]?[a-z]+(?:[A-Z][a-z]{2,}|[_\-][A-Za-z]?[a-z]+)*(\.[a-z]{1,5})?|[A-Z]{1,8}"
+    r"|[vV]?\d{1,2}(\.\d{1,2})?"
+)
 _SQL_LITERAL = re.compile(
-    r"""'(?:[^']|'')*'            # a string
-      | \$(\w*)\$.*?\$\1\$        # a dollar-quoted one
-      | /\*.*?\*/ | --[^\n]*      # a comment: people put ids and mail addresses there
-      | (?<![\w.$?:@"`\]])\d+(?:\.\d+)?(?:[eE][+-]?\d+)?  # a number, not part of a name
+    r"""'(?:[^']|'')*(?:'|\Z)              # a string, also one that is cut
+      | \$(\w*)\$.*?(?:\$\1\$|\Z)        # a dollar-quoted one
+      | /\*.*?(?:\*/|\Z) | --[^\n]*      # a comment: people put ids and mail addresses there
+      | "(?:[^"]|"")*(?:"|\Z)             # a name, or in SQLite and MySQL a string
+      | (?<![\w.$?:@"`\]])(?:0[xX][0-9a-fA-F]+|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)  # a number, not part of a name
     """,
     re.VERBOSE | re.DOTALL,
+)
+# What stands before a double-quoted value; after VALUES all of them are.
+_SQL_BEFORE_VALUE = re.compile(
+    r"(?:[=<>|]|\b(?:like|glob|match|regexp|between|in|key|limit))\s*\(?\s*(?:\"[^\"]*\"\s*,\s*)*$", re.I
 )
 _SQL_TABLE = re.compile(r"\b(?:from|into|update|table|join)\s+(?:if\s+(?:not\s+)?exists\s+)?([\w.\"`\[\]]+)", re.I)
 _SQL_PARAMETER_LIST = re.compile(r"\(\s*\?(?:\s*,\s*\?)+\s*\)")
 
 MAX_QUERY_CHARACTERS = 2000
 """Of a statement; beyond it the shape is known."""
+
+MAX_TEXT = 2 * MAX_QUERY_CHARACTERS
+"""Characters of a URL or statement that are kept in memory until they are redacted."""
 
 
 def fingerprint(*parts: object) -> int:
@@ -64,15 +77,55 @@ def tokens(data: bytes | None) -> Iterable[int]:
     return [_token_fingerprint(token) for token in list(found)[:MAX_TOKENS]]
 
 
+# Of a cookie the value, not its name nor what the browser is told of it.
+_COOKIE = re.compile(r"(?:^|,\s*)[^=;,\s]+=([^;,]*)")
+# Of an address the path and the query.
+_ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.\-]*:)?//[^/?#\s]*", re.I)
+
+
+def header_tokens(headers: Iterable[tuple[str, str]]) -> Iterable[int]:
+    """Fingerprint the single values in the headers of an answer (cookies, where to go next)."""
+    found: list[int] = []
+    for name, value in headers:
+        told = " ".join(_COOKIE.findall(value)) if name == "set-cookie" else _ADDRESS.sub(" ", value)
+        found += tokens(told.encode("utf-8", "replace"))
+    return found
+
+
+_PLAIN_KINDS = (int, float, bool, type(None))
+_STANDARD_MODULES = ("datetime", "decimal", "fractions", "uuid")
+_unknown = itertools.count()
+
+
+def plain(value: object, depth: int = 2) -> object:
+    """Reduce a value to one that can be written as text without running the program's code; bounded in size."""
+    kind = type(value)
+    if kind in _PLAIN_KINDS:
+        return value
+    if isinstance(value, (str, bytes)):
+        return value if len(value) <= TOKEN_BYTES else (value[:TOKEN_BYTES], fingerprint(value))
+    if kind.__module__ in _STANDARD_MODULES:
+        return str(value)
+    if depth and kind is dict:
+        return [plain(each, depth - 1) for each in itertools.islice(value.values(), MAX_TOKENS)]  # type: ignore[attr-defined]
+    if depth and (kind in (list, tuple) or kind.__module__ == "sqlite3"):  # its Row
+        return [plain(each, depth - 1) for each in itertools.islice(value, MAX_TOKENS)]  # type: ignore[call-overload]
+    return f"{kind.__name__} {next(_unknown)}"  # like no other, as nothing is known of it
+
+
 def path(raw: str) -> str:
     """Keep the segments of a URL path that name a resource; every other one becomes `{}`."""
     segments = raw.split("/")
     return "/".join(part if not part or _PLAIN_SEGMENT.fullmatch(part) else "{}" for part in segments) or "/"
 
 
-@functools.lru_cache(4096)
 def url(raw: str) -> tuple[str, str, int, str]:
     """Split into scheme, host, port and redacted path; user, password, query and fragment are left out."""
+    return _url(raw.partition("?")[0].partition("#")[0])
+
+
+@functools.lru_cache(1024)
+def _url(raw: str) -> tuple[str, str, int, str]:
     try:
         parts = urlsplit(raw)
         port = parts.port or {"https": 443, "http": 80}.get(parts.scheme, 0)
@@ -81,17 +134,30 @@ def url(raw: str) -> tuple[str, str, int, str]:
         return "", "", 0, "{}"
 
 
-@functools.lru_cache(4096)
+@functools.lru_cache(1024)
 def query(raw: str) -> str:
     """Take the literals and comments out of an SQL statement and fold its white space."""
-    bare = _SQL_LITERAL.sub(
-        lambda match: "" if match.group()[:2] in ("--", "/*") else "?", raw[: MAX_QUERY_CHARACTERS * 2]
-    )
+    bare = _SQL_LITERAL.sub(_without_value, raw[:MAX_TEXT])
     folded = " ".join(bare.split())
     return _SQL_PARAMETER_LIST.sub("(?, …)", folded)[:MAX_QUERY_CHARACTERS]
 
 
-@functools.lru_cache(4096)
+def _without_value(match: re.Match[str]) -> str:
+    literal = match.group()
+    if literal.startswith(("--", "/*")):
+        return ""
+    if literal.startswith('"'):
+        before, after = match.string[: match.start()], match.string[match.end() : match.end() + 1]
+        is_name = literal.endswith('"') and (after == "." or before.endswith(".") or not _is_value_position(before))
+        return literal if is_name else "?"
+    return "?"
+
+
+def _is_value_position(before: str) -> bool:
+    return _SQL_BEFORE_VALUE.search(before[-200:]) is not None or "VALUES" in before.upper()
+
+
+@functools.lru_cache(1024)
 def query_summary(raw: str) -> str:
     """Name a statement as OpenTelemetry's `db.query.summary` does: the operation and its first table."""
     text = query(raw)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import platform
 import sys
 import threading
 import time
@@ -31,7 +30,8 @@ class Session:
         state.queue.clear()
         state.dropped = 0
         state.troubles.clear()
-        self.writer.start()  # before the probe of threads, which would record it
+        activities.begin()
+        self.writer.start()
         state.on = True
         self.importer.install_loaded()
 
@@ -81,7 +81,7 @@ def start(
         session = Session(chosen, trace_root, user_code, command or [os.path.basename(arg) for arg in sys.argv[:1]])
         if not _registered:
             atexit.register(stop)
-            os.register_at_fork(after_in_child=_after_fork)
+            os.register_at_fork(before=_before_fork, after_in_child=_after_fork)
             _registered = True
         _session = session
         session.begin()
@@ -90,7 +90,7 @@ def start(
 
 def stop() -> str:
     """End the recording and give its path; "" where none was running."""
-    global _session  # noqa: PLW0603
+    global _session
     with _lock:
         session, _session = _session, None
     if session is None or session.pid != os.getpid():
@@ -103,6 +103,12 @@ def default_path(program: str) -> str:
     """Give `NAME-DATE-TIME-PID.mdr` in the working directory."""
     stem = os.path.splitext(os.path.basename(program))[0] or "recording"
     return f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.mdr"
+
+
+def _before_fork() -> None:
+    session = _session
+    if session is not None:
+        session.writer.pause()
 
 
 def _after_fork() -> None:
@@ -126,7 +132,7 @@ def _meta(trace_root: str, command: list[str]) -> dict[str, Any]:
         "command": command,
         "trace_root": trace_root,
         "pid": os.getpid(),
-        "python": platform.python_version(),
+        "python": ".".join(map(str, sys.version_info[:3])),
         "start_ns": now(),
         "start_unix_ns": time.time_ns(),
     }

@@ -11,6 +11,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from microdelay.errors import UsageError
 from microdelay.spans import JOIN, TRACE, WAITS, Place, Span
@@ -27,6 +28,16 @@ MIN_PLACES = 2
 
 LATE_NS = 1_000_000
 """An activity that ends this much after its trace still belongs to it: ends are written a little late."""
+
+
+class _Root(NamedTuple):
+    """Where one trace begins and ends."""
+
+    name: str
+    activity: int
+    start_ns: int
+    end_ns: int
+    invocation: int
 
 
 @dataclass(slots=True)
@@ -48,17 +59,14 @@ def assemble(recording: Recording, trace_root: str = "") -> list[Trace]:
     marked = [span for span in recording.spans if span.kind == TRACE]
     wanted = trace_root or str(recording.meta.get("trace_root") or "")
     if marked and not trace_root:
-        roots = [(span.name, span.activity, span.start_ns, span.end_ns, span.invocation) for span in marked]
+        roots = [_Root(span.name, span.activity, span.start_ns, span.end_ns, span.invocation) for span in marked]
     else:
         calls = _named(recording, wanted) if wanted else _found(recording)
-        roots = [(call.function, call.activity, call.start_ns, call.end_ns, call.id) for call in calls]
+        roots = [_Root(call.function, call.activity, call.start_ns, call.end_ns, call.id) for call in calls]
     if not roots:
         roots = [_whole(recording)]
-    roots.sort(key=lambda root: root[2])
-    return [
-        _trace(recording, number, _short(name), activity, start, end, invocation)
-        for number, (name, activity, start, end, invocation) in enumerate(roots, 1)
-    ]
+    roots.sort(key=lambda root: root.start_ns)
+    return [_trace(recording, number, root) for number, root in enumerate(roots, 1)]
 
 
 def _short(qualified: str) -> str:
@@ -141,27 +149,26 @@ def _origin(recording: Recording, call: Invocation) -> object:
     if call.caller:
         return call.caller, call.site
     owner = recording.activities.get(call.activity)
-    if owner is None or owner.kind == "thread" and not owner.parent:
+    if owner is None or (owner.kind == "thread" and not owner.parent):
         return call.activity
     return owner.invocation, owner.site
 
 
-def _whole(recording: Recording) -> tuple[str, int, int, int, int]:
+def _whole(recording: Recording) -> _Root:
     """Give the program itself as the only root: its outermost call, or all that was seen of it."""
     name = os.path.basename(next(iter(recording.meta.get("command") or ["program"])))
     outermost = [call for call in recording.invocations.values() if not call.caller]
     first = min(outermost, key=lambda call: (call.start_ns, call.id), default=None)
     if first is not None and first.function == "<module>":
-        return name, first.activity, first.start_ns, first.end_ns, first.id
+        return _Root(name, first.activity, first.start_ns, first.end_ns, first.id)
     times = [(span.start_ns, span.end_ns, span.activity) for span in recording.spans]
     times += [(step.start_ns, step.end_ns, step.activity) for lane in recording.steps.values() for step in lane]
     start, _, activity = min(times)
-    return name, activity, start, max(end for _, end, _ in times), 0
+    return _Root(name, activity, start, max(end for _, end, _ in times), 0)
 
 
-def _trace(
-    recording: Recording, number: int, name: str, activity: int, start_ns: int, end_ns: int, invocation: int
-) -> Trace:
+def _trace(recording: Recording, number: int, root: _Root) -> Trace:
+    name, activity, start_ns, end_ns, invocation = root
     spans = [span for span in recording.within(activity, start_ns, end_ns) if span.end_ns <= end_ns]
     spans = [span for span in spans if not (span.kind == TRACE and span.start_ns == start_ns)]
     members = {activity}
@@ -175,7 +182,7 @@ def _trace(
         spans.extend(recording.lanes.get(child.id, ()))
         waiting.extend(_born(recording, child.id, child.created_ns, end_ns))
     ordered: list[Span] = sorted(spans, key=lambda span: (span.start_ns, -span.end_ns, -span.id))
-    return Trace(number, name, activity, start_ns, end_ns, ordered, frozenset(members), invocation)
+    return Trace(number, _short(name), activity, start_ns, end_ns, ordered, frozenset(members), invocation)
 
 
 def _born(recording: Recording, activity: int, start_ns: int, end_ns: int) -> list[Activity]:

@@ -105,7 +105,7 @@ class _Chunks:
             return None
         tag, length, checksum = layout.HEADER.unpack_from(self._data, self.offset)
         packed = self._data[start : start + length]
-        if len(packed) < length or zlib.crc32(packed) != checksum:
+        if len(packed) < length or layout.checksum(tag, packed) != checksum:
             return None
         try:
             unpacking = zlib.decompressobj()
@@ -213,7 +213,8 @@ class _Builder:
             )
 
     def _invocations(self) -> dict[int, Invocation]:
-        ends = dict(self._rows(b"RETN"))  # type: ignore[arg-type]
+        returns = self._rows(b"RETN")
+        ends = {key: end for key, end, *_ in returns}
         return {
             key: Invocation(
                 id=key,

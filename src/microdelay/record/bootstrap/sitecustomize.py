@@ -20,20 +20,24 @@ def _step_aside() -> str:
     return os.environ.pop("MICRODELAY_RUN", "")
 
 
+def _start(request: str) -> None:
+    try:
+        from microdelay.record import launch
+
+        launch.begin(request)
+    except Exception as error:
+        sys.stderr.write(f"microdelay: not recording, the recorder could not start: {error!r}\n")
+
+
 _request = _step_aside()
 _self = sys.modules.pop("sitecustomize")
 try:
-    import sitecustomize  # noqa: F401  # the user's own, now that this folder is off the path
+    import sitecustomize  # type: ignore[import-not-found]  # noqa: F401  # the user's own, with our folder off the path
 except ImportError as _error:
     if _error.name != "sitecustomize":
         raise
 finally:
     # The import system takes this module out and in again when it is done, so one of the name must be there.
     sys.modules.setdefault("sitecustomize", _self)
-if _request:
-    try:
-        from microdelay.record import launch
-
-        launch.begin(_request)
-    except Exception as _error:
-        sys.stderr.write(f"microdelay: not recording, the recorder could not start: {_error!r}\n")
+    if _request:
+        _start(_request)

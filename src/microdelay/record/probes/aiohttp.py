@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from microdelay.record.events import now, state
+from microdelay.record.events import now
 from microdelay.record.http import answered, requested
-from microdelay.record.measure import Details, record, timed_async
-from microdelay.record.patches import replace
+from microdelay.record.measure import Details, hide, record, timed_async
+from microdelay.record.patches import replace, unnoticed
 from microdelay.spans import HTTP
 
 
@@ -30,20 +29,24 @@ def _describe(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Det
     info = getattr(result, "request_info", None)
     details = requested("aiohttp", method, info.url if info else url, body, kwargs.get("headers"))
     if result is not None:
-        details |= answered(result.status, None)
+        details |= answered(result.status, None, result.headers, result.history)
         result._microdelay = details
     return details
 
 
 def _read(read: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(read)
     async def wrapper(self: Any) -> Any:
-        details = getattr(self, "_microdelay", None)
-        if details is None or not state.on or self._body is not None:
-            return await read(self)
+        details = None if self._body is not None else getattr(self, "_microdelay", None)
         start = now()
-        body = await read(self)
-        record(1, HTTP, "", start, now(), details={**details, "part": "body", **answered(None, body)})
+        try:
+            body = await read(self)
+        except BaseException as error:
+            hide(error)
+            if details is not None:
+                record(HTTP, "", start, now(), details={**details, "part": "body"}, error=error)
+            raise
+        if details is not None:
+            record(HTTP, "", start, now(), details={**details, "part": "body", **answered(None, body)})
         return body
 
-    return wrapper
+    return unnoticed(wrapper, read)

@@ -4,16 +4,16 @@ the event loop itself waits for: names, connections, handshakes."""
 from __future__ import annotations
 
 import asyncio as _asyncio
-import functools
 from asyncio import base_events, events, selector_events, tasks
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from microdelay.record import activities, calls
-from microdelay.record.events import END, STEP, now, push, state, trouble
-from microdelay.record.measure import Details, timed, timed_async
-from microdelay.record.patches import replace
+from microdelay.record.events import END, STEP, now, push, state
+from microdelay.record.measure import Details, hide, timed, timed_async
+from microdelay.record.patches import replace, unnoticed
+from microdelay.record.trouble import stand_aside
 from microdelay.spans import CONNECT, DNS, JOIN, SLEEP, TLS
 
 COALESCE_NS = 50_000
@@ -47,7 +47,7 @@ class _Life:
 def install(asyncio: ModuleType) -> None:
     """Follow the tasks of the standard event loops."""
     loop = base_events.BaseEventLoop
-    calls.boundaries.add(events.Handle._run.__code__)
+    calls.boundary = events.Handle._run.__code__
     activities.current_task = _current
     replace(loop, "create_task", _create_task)
     replace(loop, "call_soon", _call_soon)
@@ -74,9 +74,8 @@ def _current() -> int:
 
 
 def _life(task: Any) -> _Life:
-    try:
-        life: _Life = task._microdelay
-    except AttributeError:
+    life: _Life | None = getattr(task, "_microdelay", None)
+    if life is None or not activities.is_known(life.id):
         coroutine = task.get_coro()
         name = getattr(coroutine, "__qualname__", "") or type(coroutine).__name__
         life = task._microdelay = _Life(activities.create("task", name))
@@ -84,31 +83,46 @@ def _life(task: Any) -> _Life:
 
 
 def _create_task(create_task: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(create_task)
     def wrapper(self: Any, coro: Any, **kwargs: Any) -> Any:
         created = now()
-        task = create_task(self, coro, **kwargs)
+        try:
+            task = create_task(self, coro, **kwargs)
+        except BaseException as error:
+            hide(error)
+            raise
+        _hide_source(task)
         if state.on and not hasattr(task, "_microdelay"):
             try:
                 parent, site = activities.here(2)
                 name = getattr(coro, "__qualname__", "") or type(coro).__name__
                 task._microdelay = _Life(activities.create("task", name, parent, site, created))
             except Exception as problem:
-                trouble("create task", problem)
+                stand_aside("create task", problem)
         return task
 
-    return wrapper
+    return unnoticed(wrapper, create_task)
+
+
+def _hide_source(made: Any) -> None:
+    """In debug mode a task or handle keeps the stack it was made in, of which the last frame is a wrapper's."""
+    source = getattr(made, "_source_traceback", None)
+    if source:
+        del source[-1]
 
 
 def _call_soon(call_soon: Callable[..., Any]) -> Callable[..., Any]:
     """Note when a task is made ready to run, and by which activity."""
 
-    @functools.wraps(call_soon)
     def wrapper(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
-        if not state.on:
-            return call_soon(self, callback, *args, context=context)
         ready = now()
-        handle = call_soon(self, callback, *args, context=context)
+        try:
+            handle = call_soon(self, callback, *args, context=context)
+        except BaseException as error:
+            hide(error)
+            raise
+        _hide_source(handle)
+        if not state.on:
+            return handle
         try:
             local = activities.local
             cause = _current() or (local.cause if _get_running_loop() is not None else local.activity)
@@ -121,11 +135,13 @@ def _call_soon(call_soon: Callable[..., Any]) -> Callable[..., Any]:
                 if len(_causes) > MAX_CAUSES:
                     _causes.clear()
                 _causes[id(handle)] = cause
+            else:
+                _causes.pop(id(handle), None)  # of a cancelled one that had the same address
         except Exception as problem:
-            trouble("call_soon", problem)
+            stand_aside("call_soon", problem)
         return handle
 
-    return wrapper
+    return unnoticed(wrapper, call_soon)
 
 
 def _stepping(callback: Any) -> Any:
@@ -142,28 +158,31 @@ def _stepping(callback: Any) -> Any:
 
 
 def _run(run: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(run)
     def wrapper(self: Any) -> None:
-        if not state.on:
-            run(self)
-            return
-        task = _stepping(self._callback)
-        life = None if task is None else _life(task)
+        life = None
         start = now()
-        if life is None:
-            _run_callback(run, self, start)
-            return
         try:
-            _resumed(life, task, start)
+            task = _stepping(self._callback)
+            if task is not None and state.on:
+                life = _life(task)
+                _resumed(life, task, start)
         except Exception as problem:
-            trouble("task step", problem)
-        run(self)
-        life.run_end = end = now()
-        if task.done():
-            push((STEP, life.id, life.run_start, end, 0, 0, 0, *calls.NOWHERE, "", ()))
-            push((END, life.id, life.begun, end))
+            stand_aside("task step", problem)
+        try:
+            if life is None:
+                _run_callback(run, self, start)
+            else:
+                run(self)
+        except BaseException as error:
+            hide(error)
+            raise
+        if life is not None:
+            life.run_end = end = now()
+            if task.done():
+                push((STEP, life.id, life.run_start, end, 0, 0, 0, *calls.NOWHERE, "", ()))
+                push((END, life.id, life.begun, end))
 
-    return wrapper
+    return unnoticed(wrapper, run)
 
 
 def _run_callback(run: Callable[..., Any], handle: Any, start: int) -> None:
@@ -172,10 +191,13 @@ def _run_callback(run: Callable[..., Any], handle: Any, start: int) -> None:
     callback = handle._callback
     try:
         run(handle)
+    except BaseException as error:
+        hide(error)
+        raise
     finally:
         local.cause = 0
     end = now()
-    if end - start >= CALLBACK_FLOOR_NS:
+    if end - start >= CALLBACK_FLOOR_NS and state.on:
         name = getattr(callback, "__qualname__", "") or type(callback).__name__
         push((STEP, activities.current(), start, end, end, 0, 0, *calls.NOWHERE, f"callback {name}", ()))
 
@@ -243,12 +265,15 @@ def _address(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Deta
 def _handshake(create_transport: Callable[..., Any]) -> Callable[..., Any]:
     recorded = timed_async(create_transport, TLS, "tls", _tls_server)
 
-    @functools.wraps(create_transport)
     async def wrapper(self: Any, sock: Any, protocol_factory: Any, ssl: Any, *args: Any, **kwargs: Any) -> Any:
         connect = recorded if ssl else create_transport
-        return await connect(self, sock, protocol_factory, ssl, *args, **kwargs)
+        try:
+            return await connect(self, sock, protocol_factory, ssl, *args, **kwargs)
+        except BaseException as error:
+            hide(error)
+            raise
 
-    return wrapper
+    return unnoticed(wrapper, create_transport)
 
 
 def _tls_server(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable
 from concurrent import futures
 from concurrent.futures import _base
@@ -10,9 +9,10 @@ from types import ModuleType
 from typing import Any
 
 from microdelay.record import activities
-from microdelay.record.events import END, now, push, state, trouble
-from microdelay.record.measure import Details, timed
-from microdelay.record.patches import replace
+from microdelay.record.events import END, now, push, state
+from microdelay.record.measure import Describe, Details, timed
+from microdelay.record.patches import Wrap, replace, unnoticed
+from microdelay.record.trouble import stand_aside
 from microdelay.spans import JOIN
 
 FLOOR_NS = 100_000
@@ -24,13 +24,16 @@ def install(thread: ModuleType) -> None:
     replace(thread._WorkItem, "__init__", _submitted)
     replace(thread._WorkItem, "run", _run)
     for name in ("result", "exception"):
-        replace(_base.Future, name, lambda wait, name=name: timed(wait, JOIN, f"Future.{name}", _one, FLOOR_NS))
+        replace(_base.Future, name, _joined(f"Future.{name}", _one))
     for module in (_base, futures):
-        replace(module, "wait", lambda wait: timed(wait, JOIN, "futures.wait", _many, FLOOR_NS))
+        replace(module, "wait", _joined("futures.wait", _many))
+
+
+def _joined(name: str, describe: Describe) -> Wrap:
+    return lambda wait: timed(wait, JOIN, name, describe, FLOOR_NS)
 
 
 def _submitted(init: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(init)
     def wrapper(self: Any, future: Any, *args: Any, **kwargs: Any) -> None:
         init(self, future, *args, **kwargs)
         if not state.on:
@@ -41,13 +44,12 @@ def _submitted(init: Callable[..., Any]) -> Callable[..., Any]:
             name = getattr(function, "__qualname__", "") or type(function).__name__
             self._microdelay = future._microdelay = activities.create("work", name, parent, site)
         except Exception as problem:
-            trouble("submit", problem)
+            stand_aside("submit", problem)
 
-    return wrapper
+    return unnoticed(wrapper, init)
 
 
 def _run(run: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(run)
     def wrapper(self: Any, *args: Any) -> Any:
         activity = getattr(self, "_microdelay", 0)
         if not activity:
@@ -62,7 +64,7 @@ def _run(run: Callable[..., Any]) -> Callable[..., Any]:
             if state.on:
                 push((END, activity, start, now()))
 
-    return wrapper
+    return unnoticed(wrapper, run)
 
 
 def _one(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:

@@ -21,4 +21,5 @@ def _describe(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Det
     request = args[1] if len(args) > 1 else kwargs["request"]
     body = getattr(request, "_content", None)
     details = requested("httpx", request.method, request.url, body, request.headers)
-    return details | answered(getattr(result, "status_code", None), getattr(result, "_content", None))
+    status, content = getattr(result, "status_code", None), getattr(result, "_content", None)
+    return details | answered(status, content, getattr(result, "headers", None), getattr(result, "history", ()))

@@ -19,4 +19,5 @@ def _describe(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Det
     request = args[1] if len(args) > 1 else kwargs["request"]
     details = requested("requests", request.method, request.url, request.body, request.headers)
     # `_content` is False until the body has been read.
-    return details | answered(getattr(result, "status_code", None), getattr(result, "_content", None))
+    status, content = getattr(result, "status_code", None), getattr(result, "_content", None)
+    return details | answered(status, content, getattr(result, "headers", None), getattr(result, "history", ()))

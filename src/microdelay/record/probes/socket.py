@@ -2,34 +2,58 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from microdelay.record.events import state
-from microdelay.record.measure import Details, timed
-from microdelay.record.patches import replace
-from microdelay.spans import CONNECT, DNS
+from microdelay.record.activities import local
+from microdelay.record.events import now
+from microdelay.record.measure import Details, hide, record, timed
+from microdelay.record.patches import replace, unnoticed
+from microdelay.spans import CONNECT, DNS, HTTP
+
+READ_FLOOR_NS = 100_000
+"""What has arrived already is copied in less."""
 
 
 def install(socket: ModuleType) -> None:
-    """Time `getaddrinfo` and `socket.connect`."""
+    """Time `getaddrinfo`, `socket.connect`, and reads from sockets that http.client marked."""
     replace(socket, "getaddrinfo", lambda look_up: timed(look_up, DNS, "dns", _name))
     replace(socket.socket, "connect", _connect)
+    replace(socket.SocketIO, "readinto", _readinto)
 
 
 def _connect(connect: Callable[..., Any]) -> Callable[..., Any]:
     recorded = timed(connect, CONNECT, "connect", _address)
 
-    @functools.wraps(connect)
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
         # A socket of an event loop returns at once; the loop's own probe times the connection.
-        if not state.on or self.gettimeout() == 0:
-            return connect(self, *args, **kwargs)
-        return recorded(self, *args, **kwargs)
+        try:
+            return (connect if self.gettimeout() == 0 else recorded)(self, *args, **kwargs)
+        except BaseException as error:
+            hide(error)
+            raise
 
-    return wrapper
+    return unnoticed(wrapper, connect)
+
+
+def _readinto(readinto: Callable[..., Any]) -> Callable[..., Any]:
+    """Time the arrival of an HTTP answer's body that the program reads piece by piece."""
+
+    def wrapper(self: Any, buffer: Any) -> Any:
+        details = self.__dict__.get("_microdelay")
+        start = now()
+        try:
+            return readinto(self, buffer)
+        except BaseException as error:
+            hide(error)
+            raise
+        finally:
+            end = now()
+            if details is not None and end - start >= READ_FLOOR_NS and not local.in_http:
+                record(HTTP, "", start, end, details={**details, "part": "body"})
+
+    return unnoticed(wrapper, readinto)
 
 
 def _name(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:

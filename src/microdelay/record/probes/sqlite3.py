@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from types import ModuleType
 from typing import Any
 
+from microdelay.record import redact
 from microdelay.record.events import state
-from microdelay.record.measure import Details, timed
-from microdelay.record.patches import replace
+from microdelay.record.measure import Details, hide, timed
+from microdelay.record.patches import replace, unnoticed
+from microdelay.record.trouble import stand_aside
 from microdelay.spans import DB
 
 FETCH_FLOOR_NS = 50_000
@@ -23,7 +25,15 @@ FETCH_FLOOR_NS = 50_000
 FACTORY_POSITION = 5
 """Of `factory` among the positional arguments of `connect`."""
 
+MAX_FACTORIES = 256
+"""Classes of the program's own for which a recording one is kept."""
+
+STATEMENTS = ("execute", "executemany", "executescript")
+FETCHES = ("fetchone", "fetchmany", "fetchall", "__next__")
+
 _connections = itertools.count(1)
+
+Subclass = Callable[[Hashable], Any]
 
 
 def install(sqlite3: ModuleType) -> None:
@@ -33,97 +43,131 @@ def install(sqlite3: ModuleType) -> None:
 
 
 def _connect(sqlite3: ModuleType, connect: Callable[..., Any]) -> Callable[..., Any]:
-    recording = functools.cache(functools.partial(_recording_connection, sqlite3))
+    recording = _subclasses(sqlite3.Connection, _connection_members(sqlite3))
 
-    @functools.wraps(connect)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if not state.on:
+        try:
+            if not state.on:
+                return connect(*args, **kwargs)
+            if len(args) > FACTORY_POSITION:
+                given = args[FACTORY_POSITION]
+                args = *args[:FACTORY_POSITION], recording(given), *args[FACTORY_POSITION + 1 :]
+            else:
+                kwargs["factory"] = recording(kwargs.get("factory", sqlite3.Connection))
             return connect(*args, **kwargs)
-        if len(args) > FACTORY_POSITION:
-            given = args[FACTORY_POSITION]
-            args = (*args[:FACTORY_POSITION], recording(given) if isinstance(given, type) else given)
-        else:
-            given = kwargs.get("factory", sqlite3.Connection)
-            if isinstance(given, type):
-                kwargs["factory"] = recording(given)
-        return connect(*args, **kwargs)
+        except BaseException as error:
+            hide(error)
+            raise
 
-    return wrapper
+    return unnoticed(wrapper, connect)
 
 
-def _recording_connection(sqlite3: ModuleType, base: type[Any]) -> type[Any]:
-    recording = functools.cache(_recording_cursor)
+def _subclasses(base: type[Any], members: dict[str, Any]) -> Subclass:
+    """Give a function that puts the recording methods between a class of the program and sqlite3's own."""
+    ours = _named_as(base, (base,), members)
 
-    def cursor(self: Any, factory: type[Any] = sqlite3.Cursor) -> Any:
-        made = base.cursor(self, recording(factory) if isinstance(factory, type) else factory)
-        made._microdelay = connection_number(self), ""
-        return made
+    @functools.lru_cache(MAX_FACTORIES)
+    def subclass(given: Hashable) -> Any:
+        if not isinstance(given, type) or not issubclass(given, base):
+            return given
+        if given is base:
+            return ours
+        try:
+            return _named_as(given, (given, ours), {})
+        except Exception as problem:  # a class that does not want to be subclassed
+            stand_aside("sqlite3 factory", problem)
+            return given
 
-    def short(name: str) -> Callable[..., Any]:
-        # The C methods make a plain cursor without asking `cursor` for it; so does this, in the documented way.
-        def call(self: Any, sql: Any, *args: Any) -> Any:
-            return getattr(self.cursor(), name)(sql, *args)
+    return subclass
 
-        return functools.update_wrapper(call, getattr(base, name))
 
-    members = {
-        **{name: short(name) for name in ("execute", "executemany", "executescript")},
-        "cursor": cursor,
-        "commit": timed(base.commit, DB, "COMMIT", _describe_commit, FETCH_FLOOR_NS),
+def _named_as(model: type[Any], bases: tuple[type[Any], ...], members: dict[str, Any]) -> type[Any]:
+    names = {"__module__": model.__module__, "__qualname__": model.__qualname__, "__doc__": model.__doc__}
+    return type(model.__name__, bases, names | members)
+
+
+def _connection_members(sqlite3: ModuleType) -> dict[str, Any]:
+    base = sqlite3.Connection
+    recording = _subclasses(sqlite3.Cursor, _cursor_members(sqlite3.Cursor))
+
+    def cursor(self: Any, factory: Any = sqlite3.Cursor) -> Any:
+        try:
+            return base.cursor(self, recording(factory))
+        except BaseException as error:
+            hide(error)
+            raise
+
+    members = {name: _short(base, name, recording(sqlite3.Cursor)) for name in STATEMENTS}
+    members["cursor"] = unnoticed(cursor, base.cursor)
+    members["commit"] = timed(base.commit, DB, "COMMIT", _describe_commit, FETCH_FLOOR_NS)
+    return members
+
+
+def _short(base: type[Any], name: str, plain: type[Any]) -> Callable[..., Any]:
+    # The C methods make a plain cursor and do not ask `cursor` for it; nor may this ask the program's own `cursor`.
+    def call(self: Any, *args: Any) -> Any:
+        try:
+            return getattr(base.cursor(self, plain), name)(*args)
+        except BaseException as error:
+            hide(error)
+            raise
+
+    return unnoticed(call, getattr(base, name))
+
+
+def _cursor_members(base: type[Any]) -> dict[str, Any]:
+    members: dict[str, Any] = {
+        name: _statement(timed(getattr(base, name), DB, "", _describe_statement)) for name in STATEMENTS
     }
-    return _disguised(base, members)
-
-
-def _recording_cursor(base: type[Any]) -> type[Any]:
-    members = {
-        name: _statement(timed(getattr(base, name), DB, "", _describe_statement))
-        for name in ("execute", "executemany", "executescript")
-    }
-    for name in ("fetchone", "fetchmany", "fetchall", "__next__"):
+    for name in FETCHES:
         members[name] = timed(getattr(base, name), DB, "", _describe_fetch, FETCH_FLOOR_NS)
-    return _disguised(base, members)
+    return members
 
 
-def _disguised(base: type[Any], members: dict[str, Any]) -> type[Any]:
-    names = {"__module__": base.__module__, "__qualname__": base.__qualname__, "__doc__": base.__doc__}
-    return type(base.__name__, (base,), names | members)
+def _statement(recorded: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapper(self: Any, *args: Any) -> Any:
+        if args:
+            self.__dict__["_microdelay"] = args[0]
+        try:
+            return recorded(self, *args)
+        except BaseException as error:
+            hide(error)
+            raise
+
+    return unnoticed(wrapper, recorded)
 
 
 def connection_number(connection: Any) -> int:
     """Number the connections, so that statements of one can be told from those of another."""
     number: int | None = connection.__dict__.get("_microdelay")
     if number is None:
-        number = connection._microdelay = next(_connections)
+        number = connection.__dict__["_microdelay"] = next(_connections)
     return number
 
 
-def _statement(recorded: Callable[..., Any]) -> Callable[..., Any]:
-    def wrapper(self: Any, sql: Any, *args: Any) -> Any:
-        self._microdelay = self._microdelay[0], sql
-        return recorded(self, sql, *args)
-
-    return wrapper
-
-
 def _details(cursor: Any) -> Details:
-    connection, query = cursor._microdelay
-    return {"system": "sqlite", "query": query, "connection": connection}
+    query = cursor.__dict__.get("_microdelay", "")
+    details = {"system": "sqlite", "query": query, "connection": connection_number(cursor.connection)}
+    if isinstance(query, str) and len(query) > redact.MAX_TEXT:
+        details["query"], details["input"] = query[: redact.MAX_TEXT], 0
+    return details
 
 
 def _describe_statement(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
     details = _details(args[0])
-    if len(args) > 2:
-        if isinstance(args[2], (list, tuple, dict)):
-            details["parameters"] = repr(args[2])[:4096]
-        if isinstance(args[2], list) and args[2] and isinstance(args[2][0], (list, tuple, dict)):
-            details["db.operation.batch.size"] = len(args[2])
+    given = args[2] if len(args) > 2 else ()
+    details["parameters"] = repr(redact.plain(given))
+    if isinstance(given, list) and given and isinstance(given[0], (list, tuple, dict)):
+        details["db.operation.batch.size"] = len(given)
+        if len(given) > redact.MAX_TOKENS:
+            details["input"] = 0  # not all of it has been looked at
     return details
 
 
 def _describe_fetch(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
-    details = _details(args[0])
     rows = result if isinstance(result, list) else [] if result is None else [result]
-    return details | {"part": "fetch", "db.response.returned_rows": len(rows), "rows": repr(rows[:3])[:2048]}
+    fetched = {"part": "fetch", "db.response.returned_rows": len(rows), "rows": repr(redact.plain(rows[:3]))}
+    return _details(args[0]) | fetched
 
 
 def _describe_commit(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from microdelay.record.events import state
-from microdelay.record.measure import Details, timed
-from microdelay.record.patches import replace
+from microdelay.record.measure import Details, hide, timed
+from microdelay.record.patches import replace, unnoticed
 from microdelay.spans import TLS
 
 
@@ -21,13 +19,14 @@ def install(ssl: ModuleType) -> None:
 def _handshake(handshake: Callable[..., Any]) -> Callable[..., Any]:
     recorded = timed(handshake, TLS, "tls", _server)
 
-    @functools.wraps(handshake)
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if not state.on or self.gettimeout() == 0:
-            return handshake(self, *args, **kwargs)
-        return recorded(self, *args, **kwargs)
+        try:
+            return (handshake if self.gettimeout() == 0 else recorded)(self, *args, **kwargs)
+        except BaseException as error:
+            hide(error)
+            raise
 
-    return wrapper
+    return unnoticed(wrapper, handshake)
 
 
 def _server(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from microdelay.record import activities
-from microdelay.record.events import END, now, push, state, trouble
-from microdelay.record.measure import Details, timed
-from microdelay.record.patches import replace
+from microdelay.record.events import END, now, push, state
+from microdelay.record.measure import Details, hide, timed
+from microdelay.record.patches import replace, unnoticed
+from microdelay.record.trouble import stand_aside
 from microdelay.spans import JOIN
 
 FLOOR_NS = 100_000
@@ -25,21 +25,23 @@ def install(threading: ModuleType) -> None:
 
 
 def _start(start: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(start)
     def wrapper(self: Any) -> Any:
         if state.on:
             try:
                 parent, site = activities.here(2)
                 self._microdelay = activities.create("thread", self.name, parent, site)
             except Exception as problem:
-                trouble("thread start", problem)
-        return start(self)
+                stand_aside("thread start", problem)
+        try:
+            return start(self)
+        except BaseException as error:
+            hide(error)
+            raise
 
-    return wrapper
+    return unnoticed(wrapper, start)
 
 
 def _live(live: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(live)
     def wrapper(self: Any) -> Any:
         activity = getattr(self, "_microdelay", 0)
         if not activity:
@@ -52,7 +54,7 @@ def _live(live: Callable[..., Any]) -> Callable[..., Any]:
             if state.on:
                 push((END, activity, start, now()))
 
-    return wrapper
+    return unnoticed(wrapper, live)
 
 
 def _describe(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:

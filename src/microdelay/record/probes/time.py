@@ -6,13 +6,13 @@ from types import ModuleType
 from typing import Any
 
 from microdelay.record.measure import Details, timed
-from microdelay.record.patches import BuiltinWrapper, replace
+from microdelay.record.patches import builtin, replace
 from microdelay.spans import SLEEP
 
 
 def install(time: ModuleType) -> None:
     """Time every pause."""
-    replace(time, "sleep", lambda sleep: BuiltinWrapper(sleep, timed(sleep, SLEEP, "time.sleep", _describe)))
+    replace(time, "sleep", lambda sleep: builtin(sleep, timed(sleep, SLEEP, "time.sleep", _describe)))
 
 
 def _describe(result: None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:

@@ -21,4 +21,6 @@ def _describe(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Det
     body = kwargs.get("body", rest[0] if rest else None)
     details = requested("urllib3", method, url, body, kwargs.get("headers"))
     # `_body` is what was preloaded; `data` would read the stream that the program wants to read itself.
-    return details | answered(getattr(result, "status", None), getattr(result, "_body", None))
+    return details | answered(
+        getattr(result, "status", None), getattr(result, "_body", None), getattr(result, "headers", None)
+    )
