@@ -83,10 +83,6 @@ def test_nothing_changed(microdelay, recordings):
 
 def test_text_has_the_three_rows(microdelay, recordings):
     text = microdelay("compare", *recordings).stdout
-    first_words = [line.split()[0] for line in text.splitlines() if line.split()]
-    assert [word for word in first_words if word in ("before", "predicted", "measured")] == [
-        "before",
-        "predicted",
-        "measured",
-    ]
+    rows = [line.split()[0] for line in text.splitlines() if line.count(" ms  ") >= 2]
+    assert rows == ["before", "predicted", "measured"]
     assert "The measured median is" in text
