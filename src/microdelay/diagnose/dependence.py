@@ -1,25 +1,26 @@
 """May two calls that ran one after the other run together? Evidence, strongest first, and never a guess.
 
-1. A value that came out of the first and went into the second (fingerprints).
-2. The order of variables between the two places in the source (`flow.py`), and attributes that the first call's
-   functions write and the second's read.
-3. What the calls do by protocol: a request that may change something is not moved without a caveat; a pause between
-   calls may be there on purpose.
+1. What the source says (`flow.py`): the second is made of the first's answer, or the answer decides about it; also
+   through what the functions below the first call leave behind and those below the second read.
+2. A value that came out of the first and went into the second (fingerprints).
+3. What the calls do by protocol: a request that may change something is not moved without a caveat, nor is one past a
+   write to a database; a pause between calls may be there on purpose.
 
 Independent is said only when the source says so and nothing else speaks against it.
 """
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Sequence
 
 from microdelay.diagnose import flow
+from microdelay.diagnose.callees import Reads, reads_of, shared_writes
 from microdelay.diagnose.case import Case, Unit
+from microdelay.diagnose.evaluate import Left
 from microdelay.diagnose.flow import DEPENDENT, INDEPENDENT, UNKNOWN, Verdict
-from microdelay.diagnose.source import attributes_read, attributes_written, globals_written, module, names_read
-from microdelay.spans import SLEEP, Place, Span
+from microdelay.diagnose.source import Body, Module, module
+from microdelay.spans import DB, HTTP, LOG, SLEEP, Place, Span
 from microdelay.traces.model import Invocation, Trace
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "QUERY"})
@@ -32,64 +33,73 @@ COMPUTING = re.compile(
 )
 """Paths of POST requests that compute an answer and by their name change nothing (LLM and model APIs, searches)."""
 
+READ_STATEMENTS = ("SELECT", "WITH", "EXPLAIN", "SHOW", "VALUES", "PRAGMA")
+"""What an SQL statement that changes nothing begins with."""
+
 MIN_FLOW_SHARE = 0.5
 """Of the pairs that were looked at in which a value must have flowed; a single one may be a coincidence."""
 
+LOOKED_AT = 20
+"""Pairs whose surroundings are looked at; what keeps calls apart does so each time."""
 
-def judge_pair(case: Case, pairs: Sequence[tuple[Trace, Unit, Unit]]) -> Verdict:
-    """Judge two calls of one function by all the times they were seen one after the other."""
+Pair = tuple[Trace, Unit, Unit]
+
+
+def judge_pair(case: Case, pairs: Sequence[Pair], later_turn: bool = False) -> Verdict:
+    """Judge two calls of one function by all the times they were seen one after the other.
+
+    `later_turn`: a loop around both came to its next turn in between.
+    """
     _, first, second = pairs[0]
     parsed = module(first.site.file)
     one = parsed.expression(first.site) if parsed else None
     two = parsed.expression(second.site) if parsed else None
     if parsed is None or one is None or two is None or second.site.file != first.site.file:
-        static = _no_source(first.site)
-    elif one is two:
-        static = flow.in_loop(parsed, one)
+        return _combined(case, pairs, _no_source(first.site))
+    bodies = _bodies(first.path), _bodies(second.path)
+    if None in bodies[0] or None in bodies[1]:
+        missing = next(call for call in (*first.path, *second.path) if _body(call) is None)
+        return _combined(case, pairs, _no_source(Place(missing.file, missing.line, missing.function)))
+    left, reads = _left_behind(first), _reads(second)
+    if one is two:
+        static = flow.in_loop(parsed, one, left=left, reads=reads)
     else:
-        static = flow.between(parsed, one, two)
+        static = flow.between(parsed, one, two, later_turn=later_turn, left=left, reads=reads)
     return _combined(case, pairs, static)
 
 
-def judge_loop(case: Case, pairs: Sequence[tuple[Trace, Unit, Unit]]) -> Verdict:
+def judge_loop(case: Case, pairs: Sequence[Pair]) -> Verdict:
     """Judge one call that a loop makes again and again, by its consecutive pairs."""
-    site = pairs[0][1].site
-    parsed = module(site.file)
-    call = parsed.expression(site) if parsed else None
-    static = flow.in_loop(parsed, call) if parsed and call is not None else _no_source(site)
-    return _combined(case, pairs, static)
+    return judge_pair(case, pairs, later_turn=True)
 
 
 def _no_source(site: Place) -> Verdict:
     return Verdict(UNKNOWN, (f"the source of {site.file}:{site.line} is not there, or has changed since",))
 
 
-def _combined(case: Case, pairs: Sequence[tuple[Trace, Unit, Unit]], static: Verdict) -> Verdict:
+def _combined(case: Case, pairs: Sequence[Pair], static: Verdict) -> Verdict:
     if static.verdict == DEPENDENT:
         return static
     flowed = _flowed(case, pairs)
     if flowed:
         return flowed
-    written = _written(pairs[0][1], pairs[0][2])
-    if written:
-        return written
     if static.verdict == UNKNOWN:
         return static
-    doubt = _paused(case, pairs) or _effects(pairs)
+    doubt = _shared(pairs[0][1], pairs[0][2]) or _paused(case, pairs) or _effects(pairs) or _written_between(pairs)
     if doubt:
         return doubt
     return Verdict(INDEPENDENT, (*static.evidence, *_named(pairs)))
 
 
-def _flowed(case: Case, pairs: Sequence[tuple[Trace, Unit, Unit]]) -> Verdict | None:
+def _flowed(case: Case, pairs: Sequence[Pair]) -> Verdict | None:
     """A value that the first answered, and that nothing had named before, went into the second."""
     looked_at = [pair for pair in pairs if any(case.received_by(span) for span in pair[1].spans)]
     flows = sum(bool(_new_values(case, *pair)) for pair in looked_at)
     if not looked_at or flows < MIN_FLOW_SHARE * len(looked_at):
         return None
     _, first, second = pairs[0]
-    names = f"{first.spans[-1].name} into {second.spans[0].name}"
-    why = f"a value from the answer of {names} was seen to go ({flows} of {len(looked_at)} times looked at)"
+    names = f"{first.spans[-1].name} went into {second.spans[0].name}"
+    why = f"a value from the answer of {names} ({flows} of the {len(looked_at)} times that were looked at)"
     return Verdict(DEPENDENT, (why,))
 
 
@@ -107,47 +117,93 @@ def _new_values(case: Case, trace: Trace, first: Unit, second: Unit) -> frozense
     return candidates
 
 
-def _written(first: Unit, second: Unit) -> Verdict | None:
-    """An attribute or global that the first call's functions write and the second's read."""
-    written: dict[str, int] = {}
-    for body in _bodies(first.path):
-        written |= attributes_written(body) | globals_written(body)
-    if not written:
+def _left_behind(unit: Unit) -> list[Left]:
+    """Give what the functions that a call leads to leave behind of its answer, from the innermost outwards."""
+    left: list[Left] = []
+    for number in range(len(unit.path) - 1, -1, -1):
+        call = unit.path[number]
+        parsed, body = module(call.file), _body(call)
+        below = unit.path[number + 1].site if number + 1 < len(unit.path) else unit.spans[0].site
+        at = parsed.expression(below) if parsed is not None and below is not None else None
+        if parsed is None or body is None or at is None or parsed.scope(at) is not body:
+            continue
+        left = flow.left_behind(parsed, body, at, left)
+    return left
+
+
+def _reads(unit: Unit) -> Reads | None:
+    """Give what the functions that a call leads to may read; None where a library is called."""
+    reads: Reads | None = None
+    for call in unit.path:
+        parsed, body = module(call.file), _body(call)
+        if parsed is not None and body is not None:
+            reads = (reads or Reads()) | reads_of(parsed, body)
+    return reads
+
+
+def _shared(first: Unit, second: Unit) -> Verdict | None:
+    """Something shared that the first call's functions write and the second's read."""
+    reads = _reads(second)
+    if reads is None:
         return None
-    parsed = module(second.site.file)
-    call = parsed.expression(second.site) if parsed else None
-    readers: list[ast.AST] = [*_bodies(second.path), *([call] if call is not None else [])]
-    for body in readers:
-        for name in sorted((attributes_read(body) | names_read(body)) & set(written)):
-            why = f"`{name}` is written by {first.path[0].function} (line {written[name]}) and read by the later call"
-            return Verdict(DEPENDENT, (why,))
+    for call in first.path:
+        parsed, body = module(call.file), _body(call)
+        for write in shared_writes(parsed, [body]) if parsed is not None and body is not None else ():
+            if write.name in reads.attributes or write.name in reads.names:
+                why = f"`{write.name}` is written in line {write.line} by {call.function} and read by the later call"
+                return Verdict(UNKNOWN, (why,))
     return None
 
 
-def _bodies(path: Sequence[Invocation]) -> list[ast.AST]:
-    bodies: list[ast.AST] = []
-    for call in path:
-        parsed = module(call.file)
-        function = parsed.function(call.function, call.line) if parsed else None
-        if function is not None:
-            bodies.append(function)
-    return bodies
+def _bodies(path: Sequence[Invocation]) -> list[Body | Module | None]:
+    return [_body(call) or (_inline(call)) for call in path]
 
 
-def _paused(case: Case, pairs: Sequence[tuple[Trace, Unit, Unit]]) -> Verdict | None:
-    for trace, first, second in pairs[:20]:
+def _inline(call: Invocation) -> Module | None:
+    """Give the module of a comprehension or class body, which is judged with the function around it."""
+    return module(call.file) if call.function.rpartition(".")[2].startswith("<") else None
+
+
+def _body(call: Invocation) -> Body | None:
+    parsed = module(call.file)
+    return parsed.function(call.function, call.line) if parsed else None
+
+
+def _paused(case: Case, pairs: Sequence[Pair]) -> Verdict | None:
+    for trace, first, second in pairs[:LOOKED_AT]:
         for span in case.recording.within(trace.activity, first.start_ns, second.end_ns):
             if span.kind == SLEEP:
-                return Verdict(UNKNOWN, (f"a pause ({span.site}) keeps the calls apart, perhaps on purpose",))
+                where = f"{span.site.file.rpartition('/')[2]}:{span.site.line}" if span.site else "somewhere"
+                return Verdict(UNKNOWN, (f"a pause ({where}) keeps the calls apart, perhaps on purpose",))
     return None
 
 
-def _effects(pairs: Sequence[tuple[Trace, Unit, Unit]]) -> Verdict | None:
+def _effects(pairs: Sequence[Pair]) -> Verdict | None:
     """Requests that may change something, in any of the calls."""
-    for span in {span.name: span for _, *units in pairs[:20] for unit in units for span in unit.spans}.values():
+    for span in {span.name: span for _, *units in pairs[:LOOKED_AT] for unit in units for span in unit.spans}.values():
         if not reads(span):
             return Verdict(UNKNOWN, (f"{span.name} may change what the other call sees: it is no safe method",))
     return None
+
+
+def _written_between(pairs: Sequence[Pair]) -> Verdict | None:
+    """A write between two calls: the second may ask for what it changed."""
+    for trace, first, second in pairs[:LOOKED_AT]:
+        logged_until = 0
+        for span in trace.spans:
+            if span.kind == LOG:
+                logged_until = max(logged_until, span.end_ns)
+            if first.end_ns <= span.start_ns < second.start_ns and span.end_ns > logged_until and writes(span):
+                return Verdict(UNKNOWN, (f"{span.name} between the calls may change what the later one sees",))
+    return None
+
+
+def writes(span: Span) -> bool:
+    """Tell whether a request or a statement may change something."""
+    if span.kind == HTTP:
+        return span.attributes.get("part") != "body" and not reads(span)
+    text = str(span.attributes.get("db.query.text", "")).lstrip().upper()
+    return span.kind == DB and bool(text) and not text.startswith(READ_STATEMENTS)
 
 
 def reads(span: Span) -> bool:
@@ -158,11 +214,11 @@ def reads(span: Span) -> bool:
     )
 
 
-def _named(pairs: Sequence[tuple[Trace, Unit, Unit]]) -> tuple[str, ...]:
+def _named(pairs: Sequence[Pair]) -> tuple[str, ...]:
     """Say where a POST was taken to change nothing because of its name."""
     posts = sorted({
         span.name
-        for _, *units in pairs[:20]
+        for _, *units in pairs[:LOOKED_AT]
         for unit in units
         for span in unit.spans
         if span.attributes.get("http.request.method") == "POST"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
-from microdelay.diagnose.source import COMPREHENSIONS, Module, module
+from microdelay.diagnose.source import COMPREHENSIONS, Function, Module, module
 from microdelay.spans import Place
 
 
@@ -47,7 +47,7 @@ def cached(function: str, file: str, line: int) -> str:
     """Give the function that makes the call with `@cached` on it."""
     parsed = module(file)
     node = parsed.function(function, line) if parsed else None
-    if parsed is None or node is None:
+    if parsed is None or not isinstance(node, Function):
         return "from microdelay import cached\n\n@cached(ttl=60)\ndef ..."
     head = "async def" if isinstance(node, ast.AsyncFunctionDef) else "def"
     return f"from microdelay import cached\n\n@cached(ttl=60)\n{head} {node.name}({ast.unparse(node.args)}):"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import functools
+import io
+import os
 import tokenize
 from collections.abc import Iterator
 from typing import cast
@@ -11,8 +13,15 @@ from typing import cast
 from microdelay.spans import Place
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+Body = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+Loop = ast.For | ast.AsyncFor | ast.While
 
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+LOOPS = (ast.For, ast.AsyncFor, ast.While)
+
+KEPT_FILES = 512
+"""Parsed files that are kept; a diagnosis seldom looks at more than a hundred."""
 
 
 class Module:
@@ -21,22 +30,45 @@ class Module:
     def __init__(self, tree: ast.Module, lines: list[str]) -> None:
         self.tree = tree
         self.lines = lines
-        self.parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+        self.parents: dict[ast.AST, ast.AST] = {}
+        self.functions: dict[str, list[Function]] = {}
+        self.imported: set[str] = set()
         # Columns of code positions count bytes of UTF-8; so do the columns of `ast`.
         self._at: dict[tuple[int, int, int, int], list[ast.expr]] = {}
+        self._with_heads: dict[tuple[int, int, int, int], ast.expr] = {}
+        self._bodies: dict[str, list[Body]] = {}
+        self._calls: dict[int, list[ast.Call]] = {}
         for node in ast.walk(tree):
-            if isinstance(node, ast.expr) and node.end_lineno is not None and node.end_col_offset is not None:
-                key = node.lineno, node.end_lineno, node.col_offset, node.end_col_offset
-                self._at.setdefault(key, []).append(node)
+            for child in ast.iter_child_nodes(node):
+                self.parents[child] = node
+            self._index(node)
+
+    def _index(self, node: ast.AST) -> None:
+        if isinstance(node, ast.expr):
+            self._at.setdefault(_extent(node), []).append(node)
+            if isinstance(node, ast.Call):
+                self._calls.setdefault(node.lineno, []).append(node)
+        elif isinstance(node, (ast.With, ast.AsyncWith)) and len(node.items) == 1:
+            self._with_heads[_extent(node)] = node.items[0].context_expr
+        elif isinstance(node, (ast.AsyncFor, ast.For)):
+            self._with_heads[_extent(node)] = node.iter
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            self.imported |= {(each.asname or each.name).partition(".")[0] for each in node.names}
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            self.functions.setdefault(node.name, []).append(node)
+            self._bodies.setdefault(node.name, []).append(node)
+        elif isinstance(node, ast.Lambda):
+            self._bodies.setdefault("<lambda>", []).append(node)
 
     def expression(self, place: Place) -> ast.expr | None:
         """Give the expression at a place: the call or await that ran there."""
-        found = self._at.get((place.line, place.end_line, place.column, place.end_column))
+        key = place.line, place.end_line, place.column, place.end_column
+        found = self._at.get(key)
         if found:
             return found[0]
         if place.column >= 0:
-            return None
-        calls = [node for node in ast.walk(self.tree) if isinstance(node, ast.Call) and node.lineno == place.line]
+            return self._with_heads.get(key)
+        calls = self._calls.get(place.line, ())
         return calls[0] if len(calls) == 1 else None
 
     def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
@@ -51,32 +83,53 @@ class Module:
             node = self.parents[node]
         return node
 
-    def scope(self, node: ast.AST) -> ast.AST:
+    def scope(self, node: ast.AST) -> Body | ast.Module:
         """Give the function, lambda or module that a node stands in."""
-        kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.Module)
-        return next(each for each in self.ancestors(node) if isinstance(each, kinds))
+        for each in self.ancestors(node):
+            if isinstance(each, (*FUNCTIONS, ast.Module)):
+                return each
+        return self.tree
 
-    def function(self, name: str, line: int) -> Function | None:
-        """Give the function of a qualified name that a line stands in."""
+    def is_method(self, function: ast.AST) -> bool:
+        """Tell whether a function stands directly in a class."""
+        return isinstance(self.parents.get(function), ast.ClassDef)
+
+    def function(self, name: str, line: int) -> Body | None:
+        """Give the function or lambda of a qualified name whose first line, or one of whose lines, is `line`."""
         short = name.rpartition(".")[2]
         found = [
             node
-            for node in ast.walk(self.tree)
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-            and node.name == short
-            and node.lineno - len(node.decorator_list) * 8 <= line <= (node.end_lineno or node.lineno)
+            for node in self._bodies.get(short, ())
+            if min((each.lineno for each in getattr(node, "decorator_list", ())), default=node.lineno)
+            <= line
+            <= (node.end_lineno or node.lineno)
         ]
         return min(found, key=lambda node: (node.end_lineno or 0) - node.lineno, default=None)
 
 
-@functools.lru_cache(512)
+def _extent(node: ast.expr | ast.stmt) -> tuple[int, int, int, int]:
+    return node.lineno, node.end_lineno or 0, node.col_offset, node.end_col_offset or 0
+
+
 def module(file: str) -> Module | None:
-    """Parse a file; None where it is not there or no longer Python."""
+    """Parse a file, again if it has changed; None where it is not there or no longer Python."""
     try:
-        with tokenize.open(file) as opened:
-            text = opened.read()
-        return Module(ast.parse(text), text.splitlines())
-    except (OSError, SyntaxError, ValueError, RecursionError):
+        stat = os.stat(file)
+    except (OSError, ValueError):
+        return None
+    return _parsed(file, stat.st_mtime_ns, stat.st_size)
+
+
+@functools.lru_cache(KEPT_FILES)
+def _parsed(file: str, _changed_ns: int, _size: int) -> Module | None:
+    try:
+        with open(file, "rb") as opened:
+            content = opened.read()
+        # From bytes: then `ast` follows the file's own coding line, and columns stay those of the running code.
+        tree = ast.parse(content, file)
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+        return Module(tree, content.decode(encoding, "replace").splitlines())
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
 
@@ -84,6 +137,13 @@ def line_of(place: Place) -> str:
     """Give the source line of a place, "" where it is not to be had."""
     parsed = module(place.file)
     return parsed.lines[place.line - 1].strip() if parsed and 0 < place.line <= len(parsed.lines) else ""
+
+
+def parameters(body: Body) -> list[str]:
+    """Give the names of a function's parameters in order, the starred ones last."""
+    spec = body.args
+    named = [each.arg for each in (*spec.posonlyargs, *spec.args, *spec.kwonlyargs)]
+    return named + [each.arg for each in (spec.vararg, spec.kwarg) if each is not None]
 
 
 def root_name(node: ast.AST) -> str:
@@ -107,21 +167,8 @@ def names_bound(target: ast.AST) -> set[str]:
     return {name} if (name := root_name(target)) else set()
 
 
-def attributes_read(node: ast.AST) -> set[str]:
-    """Give the names of the attributes that are read in a node."""
-    return {each.attr for each in ast.walk(node) if isinstance(each, ast.Attribute) and isinstance(each.ctx, ast.Load)}
-
-
-def attributes_written(node: ast.AST) -> dict[str, int]:
-    """Give the names of the attributes that are written in a node, with a line of each."""
-    return {
-        each.attr: each.lineno
-        for each in ast.walk(node)
-        if isinstance(each, ast.Attribute) and isinstance(each.ctx, (ast.Store, ast.Del))
-    }
-
-
-def globals_written(node: ast.AST) -> dict[str, int]:
-    """Give the global or enclosing names that a function declares it writes, with the line."""
-    declared = [each for each in ast.walk(node) if isinstance(each, (ast.Global, ast.Nonlocal))]
-    return {name: each.lineno for each in declared for name in each.names}
+def without_await(node: ast.AST) -> ast.AST:
+    """Give what is awaited in `await …`, any other node as it is."""
+    while isinstance(node, ast.Await):
+        node = node.value
+    return node

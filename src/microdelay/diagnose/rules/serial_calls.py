@@ -31,10 +31,11 @@ WINDOW = 8
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """One call, or all turns of a loop around it, in one invocation."""
+    """One call, or all turns of a loop around it, in one invocation; `turn` counts when the source went back."""
 
     site: Place
     units: tuple[Unit, ...]
+    turn: int = 0
 
     @property
     def start_ns(self) -> int:
@@ -46,6 +47,7 @@ class _Member:
 
 
 _Sites = tuple[Place, ...]
+_Key = tuple[Place, Place, bool]
 _Instances = dict[_Sites, list[tuple[Trace, Sequence[_Member]]]]
 
 
@@ -62,10 +64,11 @@ def find(case: Case) -> Iterable[Finding]:
         for chain in _chains(members, verdicts):
             chains[tuple(member.site for member in chain)].append((trace, chain))
     for sites, seen in groups.items():
-        verdict = _weakest([verdicts(a, b) for i, a in enumerate(sites) for b in sites[i + 1 :]])
+        group = seen[0][1]
+        verdict = _weakest([verdicts(a, b) for i, a in enumerate(group) for b in group[i + 1 :]])
         yield _finding(case, sites, seen, verdict, snippet.fan_out(sites))
     for sites, seen in chains.items():
-        evidence = tuple(e for a, b in pairwise(sites) for e in verdicts(a, b).evidence)
+        evidence = tuple(e for a, b in pairwise(seen[0][1]) for e in verdicts(a, b).evidence)
         yield _finding(case, sites, seen, Verdict(DEPENDENT, evidence), "")
 
 
@@ -80,36 +83,46 @@ def _sequences(case: Case) -> Iterator[tuple[Trace, list[_Member]]]:
                     continue
                 if members and unit.start_ns < members[-1].end_ns:
                     continue
-                if members and members[-1].site == unit.site:
-                    members[-1] = _Member(unit.site, (*members[-1].units, unit))
-                else:
+                last = members[-1] if members else None
+                if last is None:
                     members.append(_Member(unit.site, (unit,)))
+                elif last.site == unit.site:
+                    members[-1] = _Member(unit.site, (*last.units, unit), last.turn)
+                else:
+                    back = (unit.site.line, unit.site.column) < (last.site.line, last.site.column)
+                    members.append(_Member(unit.site, (unit,), last.turn + back))
             if members:
                 yield trace, members
 
 
 class _Verdicts:
-    """Judges each pair of places once, by all the times it was seen."""
+    """Judges each two places once, by all the times they were seen one after the other."""
 
     def __init__(self, case: Case, sequences: Sequence[tuple[Trace, Sequence[_Member]]]) -> None:
         self._case = case
-        self._known: dict[tuple[Place, Place], Verdict] = {}
-        self._pairs: dict[tuple[Place, Place], list[tuple[Trace, Unit, Unit]]] = defaultdict(list)
+        self._known: dict[_Key, Verdict] = {}
+        self._pairs: dict[_Key, list[tuple[Trace, Unit, Unit]]] = defaultdict(list)
         for trace, members in sequences:
             for index, first in enumerate(members):
                 for second in members[index + 1 : index + WINDOW]:
-                    self._pairs[first.site, second.site].append((trace, first.units[-1], second.units[0]))
+                    self._pairs[_key(first, second)].append((trace, first.units[-1], second.units[0]))
 
-    def __call__(self, first: Place, second: Place) -> Verdict:
-        verdict = self._known.get((first, second))
+    def __call__(self, first: _Member, second: _Member) -> Verdict:
+        key = _key(first, second)
+        verdict = self._known.get(key)
         if verdict is None:
-            pairs = self._pairs.get((first, second))
-            verdict = judge_pair(self._case, pairs) if pairs else Verdict(UNKNOWN, ("not seen one after the other",))
-            self._known[first, second] = verdict
+            pairs = self._pairs.get(key)
+            verdict = judge_pair(self._case, pairs, key[2]) if pairs else Verdict(UNKNOWN, ("not seen in this order",))
+            self._known[key] = verdict
         return verdict
 
 
-def _partition(members: Sequence[_Member], verdict: Callable[[Place, Place], Verdict]) -> Iterator[list[_Member]]:
+def _key(first: _Member, second: _Member) -> _Key:
+    """Give the two places, and whether a loop's next turn lies between them: the source goes back in between."""
+    return first.site, second.site, first.turn != second.turn
+
+
+def _partition(members: Sequence[_Member], verdict: Callable[[_Member, _Member], Verdict]) -> Iterator[list[_Member]]:
     """Cut a sequence into runs in which every two calls may run together; then what is left, with a caveat."""
     for allowed in ({INDEPENDENT}, {INDEPENDENT, UNKNOWN}):
         rest: list[_Member] = []
@@ -121,20 +134,20 @@ def _partition(members: Sequence[_Member], verdict: Callable[[Place, Place], Ver
         members = rest
 
 
-def _runs(members: Sequence[_Member], together: Callable[[Place, Place], bool]) -> list[list[_Member]]:
+def _runs(members: Sequence[_Member], together: Callable[[_Member, _Member], bool]) -> list[list[_Member]]:
     runs: list[list[_Member]] = []
     for member in members:
-        if runs and len(runs[-1]) < WINDOW and all(together(each.site, member.site) for each in runs[-1]):
+        if runs and len(runs[-1]) < WINDOW and all(together(each, member) for each in runs[-1]):
             runs[-1].append(member)
         else:
             runs.append([member])
     return runs
 
 
-def _chains(members: Sequence[_Member], verdict: Callable[[Place, Place], Verdict]) -> Iterator[list[_Member]]:
+def _chains(members: Sequence[_Member], verdict: Callable[[_Member, _Member], Verdict]) -> Iterator[list[_Member]]:
     chain: list[_Member] = []
     for member in members:
-        if chain and verdict(chain[-1].site, member.site).verdict == DEPENDENT:
+        if chain and verdict(chain[-1], member).verdict == DEPENDENT:
             chain.append(member)
             continue
         if len(chain) > 1:

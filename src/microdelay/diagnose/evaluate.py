@@ -1,0 +1,514 @@
+"""Follows an answer through one expression after another, in the order in which Python evaluates them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from microdelay.diagnose.callees import ADDING, LOGGING, PACING, READING, Reads, changes, keeps_nothing, names, reads_of
+from microdelay.diagnose.source import COMPREHENSIONS, Body, Module, names_read, parameters, without_await
+from microdelay.diagnose.taint import (
+    ANY_ITEM,
+    CARRIES,
+    CLEAN,
+    MAYBE,
+    Link,
+    Mark,
+    Path,
+    State,
+    path_of,
+    strongest,
+)
+
+STOPS_EARLY = frozenset({"all", "any", "next", "takewhile", "islice"})
+"""Functions that ask a generator for its next element only while the ones before did not settle the matter."""
+
+TAKES_ALL = names("Counter dict extend frozenset gather join list max min set sorted sum tuple update")
+"""Functions that take all that a generator gives."""
+
+PASSING_ON = frozenset({"enumerate", "zip", "sorted", "reversed", "list", "tuple", "iter"})
+"""Functions that give the elements of what they are given."""
+
+TURNS = 3
+"""Turns of a loop that are followed: what one leaves behind reaches the next, and through it the one after."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What the first call's functions leave behind: the answer, in a `parameter` or a shared variable of that name."""
+
+    name: str
+    rest: Path
+    mark: Mark
+    parameter: bool
+    function: Body | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which call's answer is followed (`first`), which call may need it (`second`), and what is known of both.
+
+    `also` are further expressions that give the first call's answer. `left` is what its functions leave behind,
+    `reads` what the functions of the second read (None: it is a library's). With `later_turn` the second call is one
+    that a later turn of a loop makes.
+    """
+
+    module: Module
+    first: ast.expr
+    second: ast.expr | None
+    later_turn: bool = False
+    left: Sequence[Left] = ()
+    reads: Reads | None = None
+    also: frozenset[ast.AST] = frozenset()
+
+
+@dataclass(slots=True)
+class Try:
+    """A `try` that is being followed: what was known somewhere in it, and whether the answer had a part in it."""
+
+    state: State | None = None
+    mark: Mark = CLEAN
+
+
+@dataclass
+class Evaluator:
+    """Gives the mark of an expression's value, and notes in the state what evaluating it changes."""
+
+    question: Question
+    answers: list[Mark] = field(default_factory=list)
+    conditions: list[Mark] = field(default_factory=list)
+    tries: list[Try] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.module = self.question.module
+        self.first, self.second = self.question.first, self.question.second
+        self._asked = without_await(self.second) if self.second is not None else None
+        self.around_first = frozenset(self.module.ancestors(self.first))
+
+    def value(self, node: ast.AST | None, state: State) -> Mark:
+        """Evaluate one expression."""
+        if node is None:
+            return CLEAN
+        mark = self._value(node, state)
+        if node is self.second and state.active:
+            self._ask(mark, state)
+        if node is self.first or node in self.question.also:
+            state.active = True
+            self._leave_behind(node, state)
+            mark = Mark(CARRIES, "", getattr(node, "lineno", 0))
+            self._note(
+                Mark(CARRIES, "", mark.line, f"line {{call}} runs only when the call in line {mark.line} failed")
+            )
+        return mark
+
+    def _value(self, node: ast.AST, state: State) -> Mark:
+        match node:
+            case ast.Name():
+                return self._noted(self.peek(node, state))
+            case ast.Attribute() | ast.Subscript():
+                return self._part(node, state)
+            case ast.Call():
+                return self._call(node, state)
+            case ast.BoolOp():
+                return self._in_turn(node.values, state)
+            case ast.IfExp():
+                test = self.value(node.test, state)
+                with_test = self.decision(node, test, "which of its sides, the call in line {call} among them,")
+                return self._under(with_test, [test], (node.body, node.orelse), state)
+            case ast.NamedExpr():
+                mark = self.value(node.value, state)
+                self.assign(node.target, mark, node.value, state)
+                return mark
+            case ast.Lambda():
+                defaults = [self.value(each, state) for each in (*node.args.defaults, *node.args.kw_defaults)]
+                return strongest([*defaults, self.free(node, state)])
+            case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+                return self._comprehension(node, state)
+            case ast.Yield() | ast.YieldFrom():
+                mark = self.value(node.value, state)
+                self.keep_apart(state, f"line {node.lineno} hands over to the caller before the call in line {{call}}")
+                return mark
+        return strongest([self.value(each, state) for each in ast.iter_child_nodes(node) if _evaluated(each)])
+
+    def peek(self, node: ast.AST, state: State) -> Mark:
+        """Give the mark of what a node reads, without evaluating it: nothing is asked, nothing changes."""
+        if isinstance(node, ast.Name):
+            mark = state.read((node.id,))
+            function = state.functions.get(node.id)
+            return strongest([mark, self.free(function, state)]) if function is not None else mark
+        return strongest(self.peek(ast.Name(name, ast.Load()), state) for name in sorted(names_read(node)))
+
+    def free(self, function: ast.AST, state: State) -> Mark:
+        """Give the mark of what a nested function or lambda reads from around it."""
+        own = set(parameters(function)) if isinstance(function, Body) else set()
+        return strongest(state.read((name,)) for name in sorted(names_read(function) - own))
+
+    def _noted(self, mark: Mark) -> Mark:
+        if mark.level:
+            self._note(
+                Mark(mark.level, mark.name, mark.line, f"line {{call}} runs only when handling `{mark.name}` failed")
+            )
+        return mark
+
+    def _note(self, mark: Mark) -> None:
+        for each in self.tries:
+            each.mark = strongest([each.mark, mark])
+
+    def _in_turn(self, values: Sequence[ast.expr], state: State) -> Mark:
+        """Evaluate `a or b or c`: each one decides about those after it."""
+        marks: list[Mark] = []
+        pushed = 0
+        for each in values:
+            marks.append(self.value(each, state))
+            decided = self.decision(each, marks[-1], "whether the call in line {call}")
+            if decided.level:
+                self.conditions.append(decided)
+                pushed += 1
+        del self.conditions[len(self.conditions) - pushed :]
+        return strongest(marks)
+
+    def _under(self, condition: Mark, marks: list[Mark], nodes: Iterable[ast.AST], state: State) -> Mark:
+        self.conditions.append(condition)
+        marks = [*marks, *(self.value(each, state) for each in nodes)]
+        self.conditions.pop()
+        return strongest(marks)
+
+    def decision(self, node: ast.AST, mark: Mark, what: str) -> Mark:
+        """Give the mark of a decision that reads `mark`: `what` says about what, ahead of the word "runs"."""
+        if not mark.level:
+            return CLEAN
+        by = f"`{mark.name}`, made of the answer in line {mark.line}," if mark.name else "the first answer"
+        return Mark(mark.level, mark.name, mark.line, f"line {getattr(node, 'lineno', 0)} decides by {by} {what} runs")
+
+    def _part(self, node: ast.Attribute | ast.Subscript, state: State) -> Mark:
+        index = self.value(node.slice, state) if isinstance(node, ast.Subscript) else CLEAN
+        path = path_of(node)
+        if path is None:
+            return strongest([self.value(node.value, state), index])
+        mark = self._noted(state.read(path))
+        if not mark.level and isinstance(node, ast.Attribute) and path[0] in ("self", "cls"):
+            mark = self._own_part(node.attr, path[:-1], state)  # a property is a method without brackets
+        return strongest([mark, index])
+
+    def _own_part(self, name: str, path: Path, state: State) -> Mark:
+        """Give the mark of what a method of the same object makes of its parts."""
+        methods = [each for each in self.module.functions.get(name, ()) if self.module.is_method(each)]
+        reads = Reads()
+        for each in methods:
+            reads |= reads_of(self.module, each)
+        return strongest(mark for rest, mark in state.parts(path) if methods and (not rest or reads.has(rest[0])))
+
+    def _call(self, node: ast.Call, state: State) -> Mark:
+        function = self._receiver(node, state) if isinstance(node.func, ast.Attribute) else self.value(node.func, state)
+        name = _name(node)
+        marks: list[tuple[ast.expr, Mark]] = []
+        for each in (*node.args, *(keyword.value for keyword in node.keywords)):
+            if isinstance(each, ast.GeneratorExp):
+                marks.append((each, self._generator(each, name, state)))
+            else:
+                marks.append((each, self.value(each, state)))
+        given = strongest(mark for _, mark in marks)
+        if given.level:
+            self._keep(node, name, given, marks, state)
+        if state.active and node is not self._asked and PACING.search(_dotted(node.func)) and name != "wait_for":
+            self.keep_apart(
+                state, f"`{_dotted(node.func)}` in line {node.lineno} keeps the calls apart, perhaps on purpose"
+            )
+        return strongest([function, given])
+
+    def keep_apart(self, state: State, why: str) -> None:
+        """Note something between the calls that may be there on purpose."""
+        if state.active:
+            state.controls.setdefault(("function", 0), Mark(MAYBE, "", 0, why))
+
+    def _receiver(self, node: ast.Call, state: State) -> Mark:
+        """Give the mark of an object whose method is called: of those parts of it that the method may read."""
+        function = node.func
+        assert isinstance(function, ast.Attribute)
+        path = path_of(function.value)
+        if path is None or isinstance(function.value, ast.Subscript):
+            return self.value(function.value, state)
+        reads = self.question.reads if node is self._asked else None
+        own = path[0] in ("self", "cls") and len(path) == 1
+        if reads is None and own:
+            methods = [each for each in self.module.functions.get(function.attr, ()) if self.module.is_method(each)]
+            for each in methods:
+                reads = (reads or Reads()) | reads_of(self.module, each)
+        marks: list[Mark] = []
+        for rest, mark in state.parts(path):
+            if not rest or reads is None:
+                unsure = bool(rest) and own
+                marks.append(Mark(MAYBE if unsure else mark.level, mark.name, mark.line))
+            elif reads.has(rest[0]):
+                marks.append(mark)
+        return self._noted(strongest(marks))
+
+    def _keep(
+        self, node: ast.Call, name: str, given: Mark, marks: Sequence[tuple[ast.expr, Mark]], state: State
+    ) -> None:
+        """Note where a call may keep the answer it is given: in its receiver, in its other arguments."""
+        mark = Mark(given.level, given.name, node.lineno)
+        maybe = Mark(MAYBE, given.name, node.lineno)
+        dropped = self.is_dropped(node)
+        if isinstance(node.func, ast.Attribute) and (path := path_of(node.func.value)) is not None:
+            if name in ADDING:
+                state.change((*path, ANY_ITEM), mark)
+            elif path == ("self",):
+                self._keep_in_self(name, given, node.lineno, state)
+            elif name not in LOGGING and not READING.search(name) and (dropped or path[0] not in self.module.imported):
+                state.change(path, maybe)
+        if name in ADDING or (keeps_nothing(name) and not dropped) or name in LOGGING or name == "print":
+            return
+        functions = self.module.functions.get(name, ())
+        for number, (argument, own) in enumerate(marks):
+            path = path_of(argument)
+            if own.level or path is None or path == ("self",):
+                continue
+            if functions and not any(_may_change(self.module, each, node, number) for each in functions):
+                continue
+            state.change(path, maybe)
+
+    def is_dropped(self, node: ast.AST) -> bool:
+        """Tell whether nothing is done with a call's answer."""
+        parent = self.module.parents.get(node)
+        while isinstance(parent, ast.Await):
+            parent = self.module.parents.get(parent)
+        return isinstance(parent, ast.Expr)
+
+    def _keep_in_self(self, name: str, given: Mark, line: int, state: State) -> None:
+        """Note what a method of the same object that is given the answer may write of it."""
+        methods = self.module.functions.get(name, ())
+        if not methods and not READING.search(name):
+            state.change(("self",), Mark(MAYBE, given.name, line))
+        for function in methods:
+            for node in ast.walk(function):
+                if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
+                    path = path_of(node)
+                    if path is not None and path[0] == "self":
+                        state.change(path, Mark(given.level, given.name, line))
+                elif isinstance(node, ast.Call) and _name(node) in ADDING and isinstance(node.func, ast.Attribute):
+                    path = path_of(node.func.value)
+                    if path is not None and path[0] == "self":
+                        state.change((*path, ANY_ITEM), Mark(given.level, given.name, line))
+
+    def _generator(self, node: ast.GeneratorExp, taker: str, state: State) -> Mark:
+        if taker in STOPS_EARLY:
+            return self._comprehension(
+                node, state, f"`{taker}` in line {node.lineno} stops as soon as an answer settles it"
+            )
+        return self._comprehension(node, state, "" if taker in TAKES_ALL else _lazy(node))
+
+    def _comprehension(self, node: ast.AST, state: State, stops: str | None = None) -> Mark:
+        assert isinstance(node, COMPREHENSIONS)
+        if stops is None:
+            stops = _lazy(node) if isinstance(node, ast.GeneratorExp) else ""
+        over = self.goes_over(node.generators[0].iter, state)
+        inner = state.copy()
+        mark = over
+        for turn in range(TURNS if self._turns(node, inner) else 1):
+            if turn and stops and inner.active:
+                level = CARRIES if "stops" in stops else MAYBE
+                inner.controls.setdefault(("turn", id(node)), Mark(level, "", 0, stops))
+            mark = strongest([mark, self._elements(node, node.generators, inner, over)])
+        own = {name for each in node.generators for name in names_stored(each.target)}
+        state.active = inner.active
+        for path, held in inner.held.items():
+            if path[0] not in own:
+                state.held.setdefault(path, held)
+        for key, control in inner.controls.items():
+            if key[0] != "turn":
+                state.controls.setdefault(key, control)
+        return mark
+
+    def goes_over(self, node: ast.expr, state: State) -> Mark:
+        """Evaluate what a loop goes over; an answer that is only kept in a part of its elements does not count."""
+        mark = self.value(node, state)
+        return self.items(node, state) if _sources(node) else mark
+
+    def items(self, node: ast.AST, state: State) -> Mark:
+        """Give the mark of the elements of what a loop goes over, and of how many there are."""
+        sources = _sources(node)
+        if not sources:
+            return self.peek(node, state)
+        return strongest(
+            mark
+            for path in sources
+            for rest, mark in state.parts(path)
+            if not rest or (len(rest) == 1 and rest[0].startswith("["))
+        )
+
+    def bind_items(self, target: ast.AST, over: ast.AST, mark: Mark, state: State) -> None:
+        """Bind a loop's target to the next element, with the parts of it that are known to hold the answer."""
+        sources = _sources(over)
+        parts = [(rest[1:], each) for path in sources for rest, each in state.parts(path) if len(rest) > 1]
+        self.assign(target, mark, None, state)
+        for name in names_stored(target):
+            inside = sources or [(each,) for each in sorted(names_read(over))]
+            state.links[name] = frozenset(Link((*path, ANY_ITEM), True) for path in inside if path[0] != name)
+            for rest, each in parts:
+                state.held.setdefault((name, *rest), each)
+
+    def _turns(self, node: ast.AST, state: State) -> bool:
+        """Tell whether the turns of a loop are to be followed into one another."""
+        if node in self.around_first:
+            around_second = self.second is not None and node in frozenset(self.module.ancestors(self.second))
+            return self.question.later_turn or not around_second
+        return state.active
+
+    def _elements(
+        self, node: ast.AST, generators: Sequence[ast.comprehension], state: State, over: Mark | None = None
+    ) -> Mark:
+        if not generators:
+            parts = (node.key, node.value) if isinstance(node, ast.DictComp) else (getattr(node, "elt", None),)
+            return strongest([self.value(part, state) for part in parts])
+        head, *rest = generators
+        mark = self.goes_over(head.iter, state) if over is None else strongest([over, self.items(head.iter, state)])
+        self.bind_items(head.target, head.iter, mark, state)
+        conditions = [self.decision(head.iter, mark, "how often the call in line {call}")]
+        conditions += [
+            self.decision(test, self.value(test, state), "whether the call in line {call}") for test in head.ifs
+        ]
+        self.conditions.extend(conditions)
+        result = self._elements(node, rest, state)
+        del self.conditions[len(self.conditions) - len(conditions) :]
+        return strongest([result, mark])
+
+    def assign(self, target: ast.AST, mark: Mark, value: ast.AST | None, state: State) -> None:
+        """Bind a target to a value of that mark; what a decision on the answer binds, carries the answer too."""
+        if isinstance(target, (ast.Tuple, ast.List)):
+            for each in target.elts:
+                self.assign(each, mark, value, state)
+            return
+        if isinstance(target, ast.Starred):
+            self.assign(target.value, mark, value, state)
+            return
+        line = getattr(target, "lineno", 0)
+        mark = strongest([mark, *self.conditions, *deciding(state)])
+        path = path_of(target)
+        if isinstance(target, ast.Name):
+            state.bind(target.id, Mark(mark.level, target.id, line), self.links(value))
+            return
+        if isinstance(target, ast.Subscript):
+            index = self.value(target.slice, state)
+            if index.level and not mark.level:
+                mark, path = index, (*path[:-1], ANY_ITEM) if path else None
+        if path is None:
+            for name in sorted(names_read(target)) if mark.level else ():
+                state.change((name,), Mark(MAYBE, name, line))
+        elif mark.level:
+            state.change(path, Mark(mark.level, "", line))
+        else:
+            state.clear(path)
+
+    def links(self, value: ast.AST | None) -> frozenset[Link]:
+        """Give what a value may have inside, or be another name of."""
+        if value is None:
+            return frozenset()
+        value = without_await(value)
+        path = path_of(value)
+        if path is not None:
+            return frozenset({Link(path, True)})
+        if isinstance(value, (ast.JoinedStr, ast.Compare, ast.Constant, ast.BinOp)):
+            return frozenset()
+        if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
+            inner = path_of(value.func.value)
+            if inner is not None and value.func.attr in ("get", "setdefault", "pop"):
+                return frozenset({Link((*inner, ANY_ITEM), True)})
+        if isinstance(value, ast.Call) and _name(value) in {"len", "str", "int", "float", "sum", "repr", "bool"}:
+            return frozenset()
+        return frozenset(Link((name,), False) for name in names_read(value))
+
+    def _leave_behind(self, node: ast.AST, state: State) -> None:
+        call = without_await(node)
+        for left in self.question.left:
+            if not left.parameter:
+                state.change((left.name, *left.rest), left.mark)
+                continue
+            for path in _given_as(call, left):
+                state.change((*path, *left.rest), left.mark)
+
+    def _ask(self, mark: Mark, state: State) -> None:
+        """Note how the second call is reached: by which arguments, what its functions read, what decided about it."""
+        marks = [mark, *self.conditions, *deciding(state)]
+        reads = self.question.reads
+        if reads is not None:
+            for path, held in state.held.items():
+                if path[0] in reads.names and (len(path) == 1 or reads.has(path[1])):
+                    marks.append(held)
+        self.answers.append(strongest(marks))
+
+
+def deciding(state: State) -> list[Mark]:
+    """Give what decided about the way here; that a call did not fail is no decision."""
+    return [mark for key, mark in state.controls.items() if key[0] not in ("guard", "later")]
+
+
+def names_stored(node: ast.AST) -> set[str]:
+    """Give the plain names that a target binds."""
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
+
+
+def _sources(node: ast.AST) -> list[Path]:
+    """Give the paths whose elements a loop goes over, through `enumerate`, `zip`, `.items()` and the like."""
+    path = path_of(node)
+    if path is not None:
+        return [path]
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in PASSING_ON:
+        found = [_sources(each) for each in node.args]
+        return [path for each in found for path in each] if all(found) and not node.keywords else []
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("items", "values"):
+        return _sources(node.func.value)
+    return []
+
+
+def _evaluated(node: ast.AST) -> bool:
+    return isinstance(node, (ast.expr, ast.keyword, ast.FormattedValue, ast.Slice))
+
+
+def _name(node: ast.Call) -> str:
+    return node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+
+
+def _dotted(node: ast.AST) -> str:
+    if isinstance(node, ast.Attribute):
+        base = _dotted(node.value)
+        return f"{base}.{node.attr}" if base else node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _lazy(node: ast.GeneratorExp) -> str:
+    return f"the generator in line {node.lineno} makes each call only when it is asked for the next element"
+
+
+def _may_change(module: Module, function: Body, call: ast.Call, number: int) -> bool:
+    names = parameters(function)
+    if names and names[0] in ("self", "cls"):
+        names = names[1:]
+    if number < len(call.args):
+        name = names[number] if number < len(names) else ""
+    else:
+        name = call.keywords[number - len(call.args)].arg or ""
+    return not name or changes(module, function, name)
+
+
+def _given_as(call: ast.AST, left: Left) -> list[Path]:
+    """Give the paths of the arguments that may have been given as the parameter in which the answer was left."""
+    if not isinstance(call, ast.Call) or left.function is None:
+        return []
+    names = parameters(left.function)
+    method = isinstance(call.func, ast.Attribute) and bool(names) and names[0] in ("self", "cls")
+    given: dict[str, ast.expr] = dict(zip(names[1:] if method else names, call.args, strict=False))
+    if method and isinstance(call.func, ast.Attribute):
+        given[names[0]] = call.func.value
+    given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+    found = given.get(left.name)
+    if found is not None:
+        path = path_of(found)
+        return [path] if path else [(name,) for name in sorted(names_read(found))]
+    starred = any(isinstance(each, ast.Starred) for each in call.args) or any(k.arg is None for k in call.keywords)
+    return (
+        [(name,) for each in (*call.args, *(k.value for k in call.keywords)) for name in names_read(each)]
+        if starred
+        else []
+    )
