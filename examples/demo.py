@@ -32,13 +32,12 @@ def main() -> int:
     with world.running() as address:
         os.environ["SUPPORT_WORLD"] = address
         slow = record("agent.py", "slow", "The agent as it is in production: 30 messages, one after the other.")
-        report("diagnose", slow, output="slow.json")
-        show("diagnose", slow)
+        show("slow.json", "diagnose", slow)
         fixed = record("agent_fixed.py", "fixed", "The same agent with the remedies.")
-        report("diagnose", fixed, output="fixed.json")
-    report("compare", slow, fixed, output="compare.json")
-    print("\nPredicted beside measured:", flush=True)
-    show("compare", slow, fixed)
+    print("\nWhat is left in it:", flush=True)
+    show("fixed.json", "diagnose", fixed)
+    print("Predicted beside measured:", flush=True)
+    show("compare.json", "compare", slow, fixed)
     same = (BUILD / "slow.out").read_bytes() == (BUILD / "fixed.out").read_bytes()
     print(f"  The decisions of both agents are {'the same' if same else 'NOT the same'}.")
     print(f"  {time.monotonic() - began:.0f} s in all. Recordings, diagnoses and the comparison: {relative(BUILD)}/\n")
@@ -55,16 +54,11 @@ def record(agent: str, name: str, what: str) -> Path:
     return recording
 
 
-def report(verb: str, *recordings: Path, output: str) -> None:
-    """Write a diagnosis or comparison as JSON."""
-    with (BUILD / output).open("wb") as opened:
-        subprocess.run([*MICRODELAY, verb, "--format", "json", *map(str, recordings)], stdout=opened, check=True)
-
-
-def show(verb: str, *recordings: Path) -> None:
-    """Print a diagnosis or comparison for a person."""
-    print(f"$ microdelay {verb} {' '.join(relative(each) for each in recordings)}", flush=True)
-    subprocess.run([*MICRODELAY, verb, *map(str, recordings)], check=True)
+def show(output: str, verb: str, *recordings: Path) -> None:
+    """Print a diagnosis or comparison for a person, and keep it for programs under build/demo/."""
+    files = [relative(each) for each in recordings]
+    print(f"$ microdelay {verb} {' '.join(files)}", flush=True)
+    subprocess.run([*MICRODELAY, verb, "--json", str(BUILD / output), *files], check=True)
 
 
 def relative(path: Path) -> str:

@@ -152,3 +152,11 @@ def test_reader_that_goes_away_is_no_error(microdelay, recording, tmp_path):
     command = f"{sys.executable} -m microdelay diagnose {recording} | head -1"
     done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stderr == ""
+
+
+def test_report_is_kept_as_json_beside_the_text(microdelay, recording, tmp_path):
+    done = microdelay("diagnose", "--json", "kept.json", recording)
+    assert "5 traces of handle" in done.stdout
+    assert json.loads((tmp_path / "kept.json").read_text()) == diagnosis(microdelay, recording)
+    refused = microdelay("diagnose", "--json", "nowhere/kept.json", recording)
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
+import tempfile
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
@@ -42,6 +44,11 @@ def add_trace_root(parser: ArgumentParser) -> None:
 def add_format(parser: ArgumentParser) -> None:
     """Declare how a report is written."""
     parser.add_argument("--format", choices=(TEXT, JSON), default=TEXT, help="of the report (default: text)")
+
+
+def add_json(parser: ArgumentParser) -> None:
+    """Declare where the report is also kept for programs."""
+    parser.add_argument("--json", default="", metavar="FILE", help="write the report as JSON to FILE as well")
 
 
 def _count(text: str) -> int:
@@ -97,5 +104,19 @@ def diagnosed(file: str, arguments: Namespace) -> Any:
 
 def write_json(value: object) -> None:
     """Write one JSON document on standard output."""
-    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")
+    sys.stdout.write(_json(value))
+
+
+def save_json(value: object, file: str) -> None:
+    """Write one JSON document to a file, whole or not at all. Raises UsageError if it cannot be written."""
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=os.path.dirname(file) or ".", delete=False, encoding="utf-8") as made:
+            made.write(_json(value))
+        os.chmod(made.name, 0o644)
+        os.replace(made.name, file)
+    except OSError as error:
+        raise UsageError(f"cannot write {file}: {error.strerror or error}") from None
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

@@ -15,6 +15,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("before", metavar="BEFORE", help="the recording of the slow program")
     parser.add_argument("after", metavar="AFTER", help="the recording of the changed program")
     _options.add_format(parser)
+    _options.add_json(parser)
     _options.add_trace_root(parser)
     _options.add_rules(parser)
     _options.add_fleet(parser)
@@ -28,12 +29,12 @@ def run(arguments: Namespace) -> int:
     from microdelay.diagnose.comparison import compare
 
     compared = compare(before, after)
-    if arguments.format == _options.JSON:
-        from microdelay.report import data
+    from microdelay.report import comparison, data
 
+    if arguments.json:
+        _options.save_json(data.comparison(compared), arguments.json)
+    if arguments.format == _options.JSON:
         _options.write_json(data.comparison(compared))
     else:
-        from microdelay.report import comparison
-
         comparison.render(compared, sys.stdout)
     return 0

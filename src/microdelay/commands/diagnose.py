@@ -14,6 +14,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("file", metavar="FILE", help="a recording made by: microdelay run")
     _options.add_format(parser)
+    _options.add_json(parser)
     _options.add_trace_root(parser)
     _options.add_rules(parser)
     _options.add_fleet(parser)
@@ -23,12 +24,12 @@ def run(arguments: Namespace) -> int:
     """Write the report on standard output."""
     _options.check_trace_root(arguments)
     found = _options.diagnosed(arguments.file, arguments)
-    if arguments.format == _options.JSON:
-        from microdelay.report import data
+    from microdelay.report import data, text
 
+    if arguments.json:
+        _options.save_json(data.diagnosis(found), arguments.json)
+    if arguments.format == _options.JSON:
         _options.write_json(data.diagnosis(found))
     else:
-        from microdelay.report import text
-
         text.render(found, sys.stdout)
     return 0
