@@ -36,10 +36,11 @@ def unexplained_share(kept: Mapping[str, int]) -> float:
 
 def _of_thread(recording: Recording, trace: Trace) -> Counter[str]:
     total: Counter[str] = Counter()
+    inside = {span.id for span in trace.spans}
     lane = [
         span
         for span in recording.within(trace.activity, trace.start_ns, trace.end_ns)
-        if span.end_ns <= trace.end_ns and recording.parents[span.id] not in _inside(trace)
+        if span.end_ns <= trace.end_ns and recording.parents[span.id] not in inside
     ]
     for span in lane:
         _own_times(recording, span, total)
@@ -57,10 +58,6 @@ def _of_thread(recording: Recording, trace: Trace) -> Counter[str]:
         gap, cpu_at = 0, span.cpu_start_ns + span.cpu_ns
     total[UNEXPLAINED] += gap + max(0, trace.end_ns - at)
     return total
-
-
-def _inside(trace: Trace) -> frozenset[int]:
-    return frozenset(span.id for span in trace.spans)
 
 
 def _own_times(recording: Recording, span: Span, total: Counter[str]) -> None:
