@@ -48,13 +48,18 @@ class Stats:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What a report says. `findings` by saving, most first; those that may not be changed, last."""
+    """What a report says. `findings` by saving, most first; those that may not be changed, last.
+
+    `predicted` is what the traces would take with all remedies that nothing speaks against; `possible`, with those
+    too whose verdict is not certain.
+    """
 
     recording: Recording
     traces: Sequence[Trace]
     findings: Sequence[Finding]
     duration: Stats
     predicted: Stats
+    possible: Stats
     saving: Saving
     fidelity: float
     fidelity_worst: float
@@ -97,6 +102,10 @@ def diagnose(
     after = pricing.durations([edit for finding in kept if certain(finding) for edit in finding.edits])
     saved = {view: pricing.recorded - durations for view, durations in after.items()}
     predictions = after["expected"]
+    if all(certain(finding) for finding in kept if finding.edits):
+        possible = predictions
+    else:
+        possible = pricing.durations([edit for finding in kept for edit in finding.edits])["expected"]
     money = accounts.accounts(recording, traces)
     median, worst = pricing.fidelity()
     return Diagnosis(
@@ -105,6 +114,7 @@ def diagnose(
         findings=kept,
         duration=stats(pricing.recorded),
         predicted=stats(predictions),
+        possible=stats(possible),
         saving=interval(saved),
         fidelity=median,
         fidelity_worst=worst,

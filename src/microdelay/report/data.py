@@ -25,6 +25,7 @@ def diagnosis(found: Diagnosis) -> dict[str, Any]:
         "trace_names": sorted({trace.name for trace in found.traces}),
         "duration_ns": asdict(found.duration),
         "predicted_ns": asdict(found.predicted),
+        "possible_ns": asdict(found.possible),
         "saving_ns": _saving(found.saving),
         "price": _price(found, found.saving),
         "fleet": asdict(found.fleet),

@@ -75,6 +75,8 @@ def _summary(found: Diagnosis) -> Text:
         text.append(duration(found.predicted.p50), "bold green")
         text.append(f": {duration(found.saving.expected)} saved ({_range(found.saving)}), ")
         text.append(f"{share(found.saving.expected, found.duration.mean)} of it.")
+    if found.possible != found.predicted:
+        text.append(f" What is not certain below could bring it to {duration(found.possible.p50)}.")
     return text
 
 
