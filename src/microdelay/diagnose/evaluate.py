@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from microdelay.diagnose.callees import ADDING, LOGGING, PACING, READING, Reads, changes, keeps_nothing, names, reads_of
-from microdelay.diagnose.source import COMPREHENSIONS, Body, Module, names_read, parameters, without_await
+from microdelay.diagnose.source import COMPREHENSIONS, LOOPS, Body, Module, names_read, parameters, without_await
 from microdelay.diagnose.taint import (
     ANY_ITEM,
     CARRIES,
@@ -30,7 +30,7 @@ TAKES_ALL = names("Counter dict extend frozenset gather join list max min set so
 PASSING_ON = frozenset({"enumerate", "zip", "sorted", "reversed", "list", "tuple", "iter"})
 """Functions that give the elements of what they are given."""
 
-TURNS = 3
+TURNS = 4
 """Turns of a loop that are followed: what one leaves behind reaches the next, and through it the one after."""
 
 
@@ -85,15 +85,21 @@ class Evaluator:
         self.first, self.second = self.question.first, self.question.second
         self._asked = without_await(self.second) if self.second is not None else None
         self.around_first = frozenset(self.module.ancestors(self.first))
+        second = self.second if self.second is not None else self.first
+        self.around_both = self.around_first & frozenset(self.module.ancestors(second))
+        self.later_turn = self.question.later_turn and any(
+            isinstance(n, (*LOOPS, *COMPREHENSIONS)) for n in self.around_both
+        )
 
     def value(self, node: ast.AST | None, state: State) -> Mark:
         """Evaluate one expression."""
         if node is None:
             return CLEAN
         mark = self._value(node, state)
-        if node is self.second and state.active:
+        if node is self.second and (state.turned if self.later_turn else state.active):
             self._ask(mark, state)
-        if node is self.first or node in self.question.also:
+        # In a later turn the first call is another one: what comes of its answer is not asked.
+        if (node is self.first or node in self.question.also) and not state.turned:
             state.active = True
             self._leave_behind(node, state)
             mark = Mark(CARRIES, "", getattr(node, "lineno", 0))
@@ -307,12 +313,14 @@ class Evaluator:
         inner = state.copy()
         mark = over
         for turn in range(TURNS if self._turns(node, inner) else 1):
+            inner.turned |= bool(turn) and inner.active and node in self.around_both
             if turn and stops and inner.active:
                 level = CARRIES if "stops" in stops else MAYBE
                 inner.controls.setdefault(("turn", id(node)), Mark(level, "", 0, stops))
             mark = strongest([mark, self._elements(node, node.generators, inner, over)])
         own = {name for each in node.generators for name in names_stored(each.target)}
         state.active = inner.active
+        state.turned |= inner.turned
         for path, held in inner.held.items():
             if path[0] not in own:
                 state.held.setdefault(path, held)
@@ -352,8 +360,7 @@ class Evaluator:
     def _turns(self, node: ast.AST, state: State) -> bool:
         """Tell whether the turns of a loop are to be followed into one another."""
         if node in self.around_first:
-            around_second = self.second is not None and node in frozenset(self.module.ancestors(self.second))
-            return self.question.later_turn or not around_second
+            return self.later_turn or node not in self.around_both
         return state.active
 
     def _elements(
@@ -405,7 +412,7 @@ class Evaluator:
         """Give what a value may have inside, or be another name of."""
         if value is None:
             return frozenset()
-        value = without_await(value)
+        value = without_await(value) if isinstance(value, ast.expr) else value
         path = path_of(value)
         if path is not None:
             return frozenset({Link(path, True)})
@@ -420,7 +427,7 @@ class Evaluator:
         return frozenset(Link((name,), False) for name in names_read(value))
 
     def _leave_behind(self, node: ast.AST, state: State) -> None:
-        call = without_await(node)
+        call = without_await(node) if isinstance(node, ast.expr) else node
         for left in self.question.left:
             if not left.parameter:
                 state.change((left.name, *left.rest), left.mark)

@@ -119,7 +119,9 @@ def _sentence(mark: Mark, first: ast.expr, second: ast.expr) -> str:
         return f"the call in line {second.lineno} takes the answer of the one in line {mark.line or first.lineno}"
     if mark.level == CARRIES:
         return f"the call in line {second.lineno} reads `{mark.name}`, which line {mark.line} made of the answer"
-    return f"`{mark.name}`, which the call in line {second.lineno} reads, may have been changed by the answer in line {mark.line}"
+    return (
+        f"the call in line {second.lineno} reads `{mark.name}`, which the answer may have changed in line {mark.line}"
+    )
 
 
 def _nothing(module: Module, first: ast.expr, second: ast.expr, later_turn: bool) -> str:

@@ -3,44 +3,82 @@
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Sequence
 
-from microdelay.diagnose.source import COMPREHENSIONS, Function, Module, module
+from microdelay.diagnose.source import (
+    COMPREHENSIONS,
+    FUNCTIONS,
+    Function,
+    Module,
+    module,
+    names_bound,
+    names_read,
+    without_await,
+)
 from microdelay.spans import Place
+
+IMPORT = "from microdelay import fan_out"
+
+MAX_STATEMENT = 400
+"""Characters of a statement that a snippet quotes."""
 
 
 def fan_out(sites: Sequence[Place]) -> str:
     """Give the calls at `sites`, which stand in one function, as one `fan_out`."""
     parsed = module(sites[0].file)
-    nodes = [parsed.expression(site) for site in sites] if parsed else []
-    if parsed is None or any(node is None for node in nodes):
-        return "from microdelay import fan_out\n\nfirst, second = fan_out([first_call, second_call])"
+    nodes = [node for site in sites if parsed and (node := parsed.expression(site)) is not None]
+    if parsed is None or len(nodes) < len(sites):
+        return f"{IMPORT}\n\nfirst, second = fan_out([first_call, second_call])"
+    if any(isinstance(parsed.parents[node], ast.withitem) for node in nodes):
+        return _of_with_blocks(len(nodes))
     calls: list[str] = []
     targets: list[str] = []
-    awaits = False
+    awaits = any(isinstance(node, ast.Await) for node in nodes)
     for node in nodes:
-        assert node is not None
-        call, is_awaited = _call(parsed, node)
-        awaits |= is_awaited
-        calls.append(call if is_awaited else f"lambda: {call}")
-        targets.append(_target(parsed, node) or f"answer_{len(targets) + 1}")
-    wait = "await " if awaits else ""
+        inner = _joined_already(node)
+        calls += [_deferred(each) for each in inner] or [_deferred(node)]
+        targets += _targets(parsed, node, len(targets))
     listed = "".join(f"    {call},\n" for call in calls)
-    return f"from microdelay import fan_out\n\n{', '.join(targets)} = {wait}fan_out([\n{listed}])"
+    return f"{IMPORT}\n\n{_after(parsed, nodes)}{', '.join(targets)} = {'await ' * awaits}fan_out([\n{listed}])"
 
 
 def fan_out_loop(site: Place) -> str:
     """Give the call at `site`, which a loop repeats, as one `fan_out` over what the loop goes over."""
     parsed = module(site.file)
     node = parsed.expression(site) if parsed else None
-    if parsed is None or node is None:
-        return "from microdelay import fan_out\n\nanswers = fan_out([lambda item=item: call(item) for item in items])"
-    call, awaits = _call(parsed, node)
-    item, over = _loop(parsed, node)
-    wait, deferred = ("await ", call) if awaits else ("", f"lambda {item}={item}: {call}")
-    if not item.isidentifier() and not awaits:
-        deferred = f"partial(call, {item})"
-    return f"from microdelay import fan_out\n\nanswers = {wait}fan_out([{deferred} for {item} in {over}])"
+    loop = _loop(parsed, node) if parsed and node is not None else None
+    if parsed is None or node is None or loop is None:
+        return f"{IMPORT}\n\nanswers = fan_out([lambda item=item: call(item) for item in items])"
+    if isinstance(parsed.parents[node], ast.withitem) or _made_in_turn(parsed, node, loop):
+        return fan_out_turns(site)
+    item, over = _head(loop)
+    if isinstance(node, ast.Await):
+        return f"{IMPORT}\n\nanswers = await fan_out([{ast.unparse(node.value)} for {item} in {over}])"
+    bound = ", ".join(f"{name}={name}" for name in sorted(names_bound(ast.parse(item, mode="eval").body)))
+    return f"{IMPORT}\n\nanswers = fan_out([lambda {bound}: {ast.unparse(node)} for {item} in {over}])"
+
+
+def fan_out_turns(site: Place) -> str:
+    """Give the loop around `site` with its body as a function, run for all items together."""
+    parsed = module(site.file)
+    node = parsed.expression(site) if parsed else None
+    loop = _loop(parsed, node) if parsed and node is not None else None
+    if parsed is None or node is None or loop is None:
+        return f"{IMPORT}\n\nanswers = fan_out([partial(one_turn, item) for item in items])"
+    item, over = _head(loop)
+    scope = parsed.scope(node)
+    body = f"    ...  # what the loop of line {loop_line(site)} does in one turn; return what it adds"
+    names = ", ".join(sorted(names_bound(ast.parse(item, mode="eval").body)))
+    if isinstance(scope, ast.AsyncFunctionDef):
+        return (
+            f"{IMPORT}\n\nasync def one_turn({names}):\n{body}\n\n"
+            f"answers = await fan_out([one_turn({names}) for {item} in {over}])"
+        )
+    return (
+        f"from functools import partial\n\n{IMPORT}\n\ndef one_turn({names}):\n{body}\n\n"
+        f"answers = fan_out([partial(one_turn, {names}) for {item} in {over}])"
+    )
 
 
 def cached(function: str, file: str, line: int) -> str:
@@ -48,44 +86,155 @@ def cached(function: str, file: str, line: int) -> str:
     parsed = module(file)
     node = parsed.function(function, line) if parsed else None
     if parsed is None or not isinstance(node, Function):
-        return "from microdelay import cached\n\n@cached(ttl=60)\ndef ..."
+        return "from microdelay import cached\n\n@cached(ttl=60)  # seconds for which an answer may be old\ndef ..."
     head = "async def" if isinstance(node, ast.AsyncFunctionDef) else "def"
-    return f"from microdelay import cached\n\n@cached(ttl=60)\n{head} {node.name}({ast.unparse(node.args)}):"
+    return (
+        "from microdelay import cached\n\n@cached(ttl=60)  # seconds for which an answer may be old\n"
+        f"{head} {node.name}({ast.unparse(node.args)}):\n    ...  # as it is"
+    )
+
+
+def cached_call(site: Place) -> str:
+    """Give the call at `site`, which stands in a function that does more, in a cached function of its own."""
+    parsed = module(site.file)
+    node = parsed.expression(site) if parsed else None
+    decorator = "from microdelay import cached\n\n@cached(ttl=60)  # seconds for which an answer may be old\n"
+    if parsed is None or node is None or isinstance(parsed.parents[node], ast.withitem):
+        return f"# the request in a function of its own, with\n{decorator}def ..."
+    head = "async def" if isinstance(parsed.scope(node), ast.AsyncFunctionDef) else "def"
+    return f"{decorator}{head} fetch():\n    return {ast.unparse(node)}"
 
 
 def to_thread(site: Place) -> str:
-    """Give the call at `site` moved off the event loop."""
+    """Give the statement at `site` with its call moved off the event loop."""
     parsed = module(site.file)
     node = parsed.expression(site) if parsed else None
-    if isinstance(node, ast.Call):
-        arguments = [ast.unparse(each) for each in node.args]
-        arguments += [f"{each.arg}={ast.unparse(each.value)}" if each.arg else f"**{ast.unparse(each.value)}"
-                      for each in node.keywords]  # fmt: skip
-        return f"await asyncio.to_thread({', '.join([ast.unparse(node.func), *arguments])})"
-    return "await asyncio.to_thread(blocking_call, argument)"
-
-
-def _call(parsed: Module, node: ast.expr) -> tuple[str, bool]:
-    """Give the call's text, and whether it is awaited."""
-    parent = parsed.parents.get(node)
-    if isinstance(node, ast.Await):
-        return ast.unparse(node.value), True
-    return ast.unparse(node), isinstance(parent, ast.Await)
-
-
-def _target(parsed: Module, node: ast.expr) -> str:
+    if parsed is None or not isinstance(node, ast.Call):
+        return "await asyncio.to_thread(blocking_call, argument)"
+    moved = _to_thread(node)
+    if not isinstance(parsed.scope(node), ast.AsyncFunctionDef):
+        name = getattr(parsed.scope(node), "name", "the function")
+        return f"# in the coroutine that calls it:\nawait asyncio.to_thread({name}, ...)"
     statement = parsed.statement(node)
-    if isinstance(statement, ast.Assign) and len(statement.targets) == 1 and isinstance(statement.targets[0], ast.Name):
-        return statement.targets[0].id
+    if isinstance(statement, (ast.Assign, ast.Expr, ast.Return, ast.AnnAssign)):
+        text = ast.unparse(_replaced(statement, node, moved))
+        return text if len(text) <= MAX_STATEMENT else ast.unparse(moved)
+    return ast.unparse(moved)
+
+
+def through_client(site: Place, library: str, client: str) -> str:
+    """Give the call `library.get(…)` at `site` as `client.get(…)`; "" where it is another call."""
+    parsed = module(site.file)
+    node = parsed.expression(site) if parsed else None
+    for call in ast.walk(node) if node is not None else ():
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
+            receiver = call.func.value
+            if isinstance(receiver, ast.Name) and receiver.id == library:
+                changed = copy.deepcopy(call)
+                assert isinstance(changed.func, ast.Attribute)
+                changed.func.value = ast.Name(client, ast.Load())
+                return ast.unparse(changed)
     return ""
 
 
-def _loop(parsed: Module, node: ast.expr) -> tuple[str, str]:
+def _to_thread(node: ast.Call) -> ast.Await:
+    function = ast.Attribute(ast.Name("asyncio", ast.Load()), "to_thread", ast.Load())
+    return ast.Await(ast.Call(function, [node.func, *node.args], node.keywords))
+
+
+def _replaced(statement: ast.stmt, node: ast.expr, by: ast.expr) -> ast.stmt:
+    class Replacing(ast.NodeTransformer):
+        def visit(self, each: ast.AST) -> ast.AST:
+            if isinstance(each, ast.Call) and ast.dump(each) == wanted:
+                return by
+            return self.generic_visit(each)
+
+    wanted = ast.dump(node)
+    changed = Replacing().visit(copy.deepcopy(statement))
+    assert isinstance(changed, ast.stmt)
+    return ast.fix_missing_locations(changed)
+
+
+def _of_with_blocks(number: int) -> str:
+    listed = ", ".join(f"one_{each}()" for each in range(1, number + 1))
+    return f"{IMPORT}\n\n# each `async with` block in a coroutine function of its own, then\nawait fan_out([{listed}])"
+
+
+def _deferred(node: ast.expr) -> str:
+    """Give a call as `fan_out` takes it: a coroutine, a function without arguments, or a lambda."""
+    if isinstance(node, ast.Await):
+        return ast.unparse(node.value)
+    if isinstance(node, ast.Call) and not node.args and not node.keywords:
+        return ast.unparse(node.func)
+    return ast.unparse(node) if not isinstance(node, ast.Call) or _is_deferred(node) else f"lambda: {ast.unparse(node)}"
+
+
+def _is_deferred(node: ast.Call) -> bool:
+    return isinstance(node.func, ast.Name) and node.func.id == "partial"
+
+
+def _joined_already(node: ast.expr) -> list[ast.expr]:
+    """Give the calls that a `fan_out([…])` or `gather(…)` at this place joins already."""
+    call = without_await(node)
+    name = ast.unparse(call.func).rpartition(".")[2] if isinstance(call, ast.Call) else ""
+    if not isinstance(call, ast.Call) or name not in ("fan_out", "gather"):
+        return []
+    listed = call.args[0] if name == "fan_out" and call.args else None
+    found = listed.elts if isinstance(listed, (ast.List, ast.Tuple)) else call.args if name == "gather" else []
+    return [] if any(isinstance(each, ast.Starred) for each in found) else list(found)
+
+
+def _targets(parsed: Module, node: ast.expr, number: int) -> list[str]:
+    """Give the names that a call's answer is bound to, where the statement does nothing else."""
+    statement = parsed.statement(node)
+    if isinstance(statement, ast.Assign) and len(statement.targets) == 1 and statement.value is node:
+        target = statement.targets[0]
+        several = _joined_already(node)
+        if isinstance(target, ast.Tuple) and len(several) == len(target.elts):
+            return [ast.unparse(each) for each in target.elts]
+        if not several:
+            return [ast.unparse(target)]
+    return [f"answer_{number + each + 1}" for each in range(max(1, len(_joined_already(node))))]
+
+
+def _after(parsed: Module, nodes: Sequence[ast.expr]) -> str:
+    """Say after which line the `fan_out` has to stand, where a later call reads what is made between the calls."""
+    first, last = parsed.statement(nodes[0]), parsed.statement(nodes[-1])
+    read = set().union(*(names_read(node) for node in nodes[1:]))
+    line = 0
+    for each in ast.walk(parsed.scope(nodes[0])):
+        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store) and each.id in read:
+            line = max(line, each.lineno) if first.lineno < each.lineno < last.lineno else line
+    return f"# after line {line}, where all arguments are known\n" if line else ""
+
+
+def _made_in_turn(parsed: Module, node: ast.expr, loop: ast.AST) -> bool:
+    """Tell whether a call reads what its loop's body makes before it."""
+    if not isinstance(loop, (ast.For, ast.AsyncFor, ast.While)):
+        return False
+    made: set[str] = set()
+    for statement in loop.body:
+        made |= {
+            each.id for each in ast.walk(statement) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+        }
+    return bool(made & names_read(node)) or isinstance(loop, ast.While)
+
+
+def _loop(parsed: Module, node: ast.expr) -> ast.AST | None:
     for around in parsed.ancestors(node):
-        if isinstance(around, (ast.For, ast.AsyncFor)):
-            return ast.unparse(around.target), ast.unparse(around.iter)
-        if isinstance(around, COMPREHENSIONS):
-            return ast.unparse(around.generators[0].target), ast.unparse(around.generators[0].iter)
+        if isinstance(around, (ast.For, ast.AsyncFor, ast.While, *COMPREHENSIONS)):
+            return around
+        if isinstance(around, FUNCTIONS):
+            return None
+    return None
+
+
+def _head(loop: ast.AST) -> tuple[str, str]:
+    """Give what a loop binds and what it goes over."""
+    if isinstance(loop, (ast.For, ast.AsyncFor)):
+        return ast.unparse(loop.target), ast.unparse(loop.iter)
+    if isinstance(loop, COMPREHENSIONS):
+        return ast.unparse(loop.generators[0].target), ast.unparse(loop.generators[0].iter)
     return "item", "items"
 
 
@@ -93,9 +242,5 @@ def loop_line(site: Place) -> int:
     """Give the line of the loop around a place, 0 where there is none in its function."""
     parsed = module(site.file)
     node = parsed.expression(site) if parsed else None
-    for around in parsed.ancestors(node) if parsed and node is not None else ():
-        if isinstance(around, (ast.For, ast.AsyncFor, ast.While, *COMPREHENSIONS)):
-            return int(around.lineno)
-        if isinstance(around, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            break
-    return 0
+    loop = _loop(parsed, node) if parsed and node is not None else None
+    return int(getattr(loop, "lineno", 0))

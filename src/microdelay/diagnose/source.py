@@ -167,7 +167,7 @@ def names_bound(target: ast.AST) -> set[str]:
     return {name} if (name := root_name(target)) else set()
 
 
-def without_await(node: ast.AST) -> ast.AST:
+def without_await(node: ast.expr) -> ast.expr:
     """Give what is awaited in `await …`, any other node as it is."""
     while isinstance(node, ast.Await):
         node = node.value

@@ -80,22 +80,28 @@ class Link:
 
 @dataclass(slots=True)
 class State:
-    """What is known at one point. `active` says that the first call may have been made on the way here."""
+    """What is known at one point.
+
+    `active` says that the first call may have been made on the way here, `turned` that a loop around both calls came to
+    its next turn since.
+    """
 
     held: dict[Path, Mark] = field(default_factory=dict)
     links: dict[str, frozenset[Link]] = field(default_factory=dict)
     functions: dict[str, ast.AST] = field(default_factory=dict)
     controls: dict[Control, Mark] = field(default_factory=dict)
     active: bool = False
+    turned: bool = False
 
     def copy(self) -> State:
         """Give a state that changes on its own."""
-        return State(dict(self.held), dict(self.links), dict(self.functions), dict(self.controls), self.active)
+        copied = dict(self.held), dict(self.links), dict(self.functions), dict(self.controls)
+        return State(*copied, self.active, self.turned)
 
     def same(self, other: State) -> bool:
         """Tell whether two states mark the same things as surely."""
         return (
-            self.active == other.active
+            (self.active, self.turned) == (other.active, other.turned)
             and _levels(self.held) == _levels(other.held)
             and _levels(self.controls) == _levels(other.controls)
             and self.links == other.links
@@ -161,6 +167,7 @@ def joined(states: Iterable[State | None]) -> State | None:
             met = state.copy()
             continue
         met.active |= state.active
+        met.turned |= state.turned
         _join(met.held, state.held)
         _join(met.controls, state.controls)
         met.functions.update(state.functions)

@@ -243,6 +243,7 @@ class Walk(Evaluator):
         met = joined([after, *frame.continued])
         if met is None:
             return None
+        met.turned |= met.active and node in self.around_both and self.later_turn
         late = strongest([met.controls.pop(("later", frame.number), CLEAN), frame.decided])
         if late.level > met.controls.get(("loop", frame.number), CLEAN).level:
             met.controls["loop", frame.number] = late
@@ -269,52 +270,38 @@ class Walk(Evaluator):
             if item.optional_vars is not None:
                 self.assign(item.optional_vars, mark, item.context_expr, state)
         if quiet:
-            return self._tried(node.body, [], [], [], state, suppressed=True)
+            tried = ast.Try(node.body, [ast.ExceptHandler(None, None, [ast.Pass()])], [], [])
+            return self._try(tried, state)
         return self.block(node.body, state)
 
     _asyncwith = _with
 
     def _try(self, node: ast.Try, state: State) -> State | None:
-        return self._tried(node.body, node.handlers, node.orelse, node.finalbody, state)
-
-    _trystar = _try
-
-    def _tried(
-        self,
-        body: Sequence[ast.stmt],
-        handlers: Sequence[ast.ExceptHandler],
-        orelse: Sequence[ast.stmt],
-        final: Sequence[ast.stmt],
-        state: State,
-        suppressed: bool = False,
-    ) -> State | None:
         watched = Try(state.copy())
         self.tries.append(watched)
-        ok = self.block(body, state)
+        ok = self.block(node.body, state)
         self.tries[-1] = Try(None, watched.mark)  # `else` runs when nothing failed, and no handler looks after it
-        ok = self.block(orelse, ok)
+        ok = self.block(node.orelse, ok)
         self.tries.pop()
         failed = watched.state or State()
         failed.active |= any(each.active for each in self._all_left())
         ends: list[State | None] = [ok]
-        for handler in handlers:
+        for handler in node.handlers:
             self.conditions.append(watched.mark)
             caught = failed.copy()
             if handler.name:
                 caught.bind(handler.name, watched.mark)
             ends.append(self.block(handler.body, caught))
             self.conditions.pop()
-        if suppressed:
-            ends.append(failed.copy())
-        after = self._on_success(joined(ends), watched.mark, [*body, *orelse])
-        for handler in handlers:
+        after = self._on_success(joined(ends), watched.mark, [*node.body, *node.orelse])
+        for handler in node.handlers:
             self._on_failure(after, watched.mark, handler.body)
-        if not final:
-            return after
         if after is None:
-            self.block(final, failed.copy())
+            self.block(node.finalbody, failed.copy())
             return None
-        return self.block(final, after)
+        return self.block(node.finalbody, after)
+
+    _trystar = _try
 
     def _all_left(self) -> Iterator[State]:
         yield from self.returned

@@ -100,3 +100,44 @@ def _finding(case: Case, site: Place, name: str, seen: _Seen) -> Finding:
         total_ns=total,
         median_ns=median_per_trace(lengths),
     )
+
+
+FIRES = {
+    "a synchronous request in a coroutine, while another task waits": """
+        1 character = 4 ms
+        a     |##############......##
+        a     |  [post    ]
+        b     |..............##......
+        post: POST http://api/score
+    """,
+    "a computation of 60 ms": """
+        a     |######...##
+        b     |......##...
+    """,
+}
+
+SILENT = {
+    "an awaited request lets the loop go on": """
+        1 character = 1 ms
+        a     |##............##
+        a     |  [get       ]
+        b     |..####..........
+        get: GET http://api/score
+    """,
+    "a thread may block: no loop waits for it": """
+        main  |[post    ][post    ]
+        post: POST http://api/score
+    """,
+    "short steps": """
+        1 character = 1 ms
+        a     |####....####....####
+        b     |....####....####....
+    """,
+    "log calls are left to their own rule": """
+        1 character = 4 ms
+        a     |##########......##
+        a     |[log     ]
+        b     |..........##......
+        log: log RemoteHandler
+    """,
+}

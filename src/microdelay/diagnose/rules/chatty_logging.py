@@ -37,6 +37,17 @@ def find(case: Case) -> Iterable[Finding]:
                 yield finding
 
 
+def _sink(inside: Sequence[Span]) -> str:
+    """Give the URL that a handler posts to, as far as it was recorded."""
+    for span in inside:
+        host = span.attributes.get("server.address")
+        if host and "url.template" in span.attributes:
+            port = span.attributes.get("server.port")
+            scheme = span.attributes.get("url.scheme", "http")
+            return f'"{scheme}://{host}{f":{port}" if port else ""}{span.attributes["url.template"]}"'
+    return "url_or_function"
+
+
 def _finding(case: Case, handler: str, seen: Sequence[tuple[Trace, Span]]) -> Finding | None:
     spans = [span for _, span in seen]
     inside = [child for span in spans for child in case.recording.children.get(span.id, ()) if child.kind in WAITS]
@@ -55,10 +66,41 @@ def _finding(case: Case, handler: str, seen: Sequence[tuple[Trace, Span]]) -> Fi
         spans=spans,
         edits=[Replace(span.activity, span.start_ns, span.end_ns, BUFFERED) for span in spans],
         traces=len({trace.id for trace, _ in seen}),
-        snippet=f'from microdelay import BufferedHandler\n\nlogger.addHandler(BufferedHandler("URL"))  # for {name}',
+        snippet="from microdelay import BufferedHandler\n\n"
+        f"handler = BufferedHandler({_sink(inside)})  # in place of {name}\nlogger.addHandler(handler)",
         places=(where, *places(spans)),
         operations=frozenset({(LOG, "")}),
         count=len(spans),
         total_ns=sum(span.duration_ns for span in spans),
         median_ns=median_per_trace([(trace.id, span.duration_ns) for trace, span in seen]),
     )
+
+
+FIRES = {
+    "a handler posts each record": """
+        1 character = 1 ms
+        main  |[log     ][log     ][log     ]
+        main  | [post  ]  [post  ]  [post  ]
+        log: log RemoteHandler
+        post: POST http://logs/record  input=each
+    """,
+    "a handler waits for a slow disk, from two lines": """
+        1 character = 1 ms
+        main  |[one ]..[two ]..[one ]
+        one: log FileHandler  at 3
+        two: log FileHandler  at 9
+    """,
+}
+
+SILENT = {
+    "a handler that hands records to a buffer": """
+        1 character = 10 us
+        main  |[log]    [log]    [log]
+        log: log BufferedHandler
+    """,
+    "requests that no log call makes": """
+        1 character = 1 ms
+        main  |[post     ][post     ]
+        post: POST http://logs/record  input=each
+    """,
+}

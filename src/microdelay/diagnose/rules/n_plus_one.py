@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from statistics import median
@@ -12,7 +13,7 @@ from microdelay.diagnose.edits import NOTHING, Cost, Replace
 from microdelay.diagnose.flow import DEPENDENT, in_loop
 from microdelay.diagnose.places import median_per_trace, places
 from microdelay.diagnose.rule import Finding
-from microdelay.diagnose.source import module
+from microdelay.diagnose.source import Module, module, without_await
 from microdelay.spans import DB, Place, Span
 from microdelay.traces.model import Trace
 
@@ -80,7 +81,23 @@ def _needs_the_row_before(case: Case, site: Place, found: Sequence[tuple[Trace, 
     loop = _loop_site(case, site, found)
     parsed = module(loop.file)
     call = parsed.expression(loop) if parsed else None
-    return parsed is not None and call is not None and in_loop(parsed, call).verdict == DEPENDENT
+    if parsed is None or call is None:
+        return False
+    return in_loop(parsed, call, also=_fetches(parsed, call)).verdict == DEPENDENT
+
+
+def _fetches(parsed: Module, call: ast.expr) -> list[ast.AST]:
+    """Give the calls by which the rows of a statement are fetched from the same cursor."""
+    call = without_await(call)
+    receiver = ast.dump(call.func.value) if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) else ""
+    return [
+        node
+        for node in ast.walk(parsed.scope(call))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr.startswith("fetch")
+        and ast.dump(node.func.value) == receiver
+    ]
 
 
 def _loop_site(case: Case, site: Place, found: Sequence[tuple[Trace, Sequence[_Query]]]) -> Place:
@@ -136,3 +153,62 @@ def _snippet(text: str) -> str:
     head, equals, tail = text.partition("= ?")
     shape = f"{head}IN (?, ?, …){tail}" if equals else f"{text}  -- once, for all rows"
     return f"# before the loop, once, with all keys; then pick each row's part from the answer\n{shape}"
+
+
+FIRES = {
+    "one query for the orders, then one for the items of each": """
+        1 character = 1 ms
+        main  |[orders ][items][items][items][items]
+        orders: sql SELECT id FROM orders WHERE user = ?
+        items: sql SELECT product FROM items WHERE order_id = ?  input=each
+    """,
+    "connections made between the queries do not hide it": """
+        1 character = 1 ms
+        main  |[orders ]c[items]c[items]c[items]
+        orders: sql SELECT id FROM orders WHERE user = ?
+        items: sql SELECT product FROM items WHERE order_id = ?  input=each
+        c: connect database:5432
+    """,
+    "slower than any window of half a second": """
+        1 character = 100 ms
+        main  |[orders ][items][items][items]
+        orders: sql SELECT id FROM orders WHERE user = ?
+        items: sql SELECT product FROM items WHERE order_id = ?  input=each
+    """,
+}
+
+SILENT = {
+    "the same query with the same parameters is no list": """
+        1 character = 1 ms
+        main  |[orders ][user ][user ][user ]
+        orders: sql SELECT id FROM orders WHERE user = ?
+        user: sql SELECT name FROM users WHERE id = ?
+    """,
+    "parameters that were not recorded: nothing is claimed": """
+        1 character = 1 ms
+        main  |[items][items][items][items]
+        items: sql SELECT product FROM items WHERE order_id = ?  input=none
+    """,
+    "different queries": """
+        1 character = 1 ms
+        main  |[orders ][user ][stock ]
+        orders: sql SELECT id FROM orders WHERE user = ?
+        user: sql SELECT name FROM users WHERE id = ?
+        stock: sql SELECT amount FROM stock WHERE product = ?
+    """,
+    "rows that are written one by one: their order may matter": """
+        1 character = 1 ms
+        main  |[insert][insert][insert][insert]
+        insert: sql INSERT INTO items VALUES (?, ?)  input=each
+    """,
+    "walking from each row to its parent": """
+        1 character = 1 ms
+        main  |[parent][parent][parent][parent]
+        parent: sql SELECT parent FROM nodes WHERE id = ?  at 3 input=each
+---
+def work(cursor, node):
+    while node is not None:
+        cursor.execute("SELECT parent FROM nodes WHERE id = ?", (node,))
+        node = cursor.fetchone()
+    """,
+}

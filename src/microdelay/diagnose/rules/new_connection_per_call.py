@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
+from microdelay.diagnose import snippet
 from microdelay.diagnose.case import Case
 from microdelay.diagnose.edits import Cost, Replace
 from microdelay.diagnose.places import costliest, median_per_trace, places
 from microdelay.diagnose.rule import Finding
-from microdelay.spans import CONNECT, CONNECTING, HTTP, Span
+from microdelay.spans import CONNECT, CONNECTING, HTTP, LOG, Place, Span
 from microdelay.traces.model import Trace
 
 NAME = "new-connection-per-call"
@@ -22,12 +23,17 @@ MIN_CONNECTIONS = 3
 MIN_SHARE = 0.5
 """Of the requests from a file that open a connection of their own."""
 
-_SNIPPETS = {
-    "requests": "session = requests.Session()  # once, at the top of the module\n\nsession.get(url)",
-    "httpx": "client = httpx.Client()  # once, at the top of the module\n\nclient.get(url)",
-    "aiohttp": "async with aiohttp.ClientSession() as session:  # once, around all calls\n    ...",
-    "urllib3": "pool = urllib3.PoolManager()  # once, at the top of the module\n\npool.request('GET', url)",
+_CLIENTS = {
+    "requests": ("session", "session = requests.Session()  # once, at the top of the module", "session.get(url)"),
+    "httpx": ("client", "client = httpx.Client()  # once; in coroutines httpx.AsyncClient()", "client.get(url)"),
+    "aiohttp": (
+        "session",
+        "async with aiohttp.ClientSession() as session:  # once, around all calls\n    ...",
+        "async with session.get(url) as response:\n    ...",
+    ),
+    "urllib3": ("pool", "pool = urllib3.PoolManager()  # once, at the top of the module", 'pool.request("GET", url)'),
 }
+"""For each client library: a name, what makes one client, and a call through it."""
 
 
 def find(case: Case) -> Iterable[Finding]:
@@ -52,8 +58,10 @@ def find(case: Case) -> Iterable[Finding]:
 def _requests(case: Case) -> Iterator[tuple[Trace, Span, list[Span]]]:
     """Give each request with the steps of opening a connection that stand in it."""
     for trace in case.traces:
+        # What a log call opens goes away with the log call: that is chatty-logging's to say.
+        logged = {below.id for span in trace.spans if span.kind == LOG for below in _below(case, span)}
         for span in trace.spans:
-            if span.kind != HTTP or span.site is None or span.attributes.get("part") == "body":
+            if span.kind != HTTP or span.id in logged or span.site is None or span.attributes.get("part") == "body":
                 continue
             opening = [child for child in _below(case, span) if child.kind in CONNECTING]
             yield trace, span, opening if any(child.kind == CONNECT for child in opening) else []
@@ -77,12 +85,12 @@ def _finding(client: str, seen: Sequence[tuple[Trace, Span, Sequence[Span]]]) ->
         rule=NAME,
         where=where,
         kind=CONNECT,
-        what=f"{len(requests)} new connections to {', '.join(hosts[:3])} ({parts}), which was connected to before",
+        what=f"{len(requests)} requests opened a new connection ({parts}) to {', '.join(hosts[:3])}; there was one",
         remedy=REMEDY,
         spans=opening,
         edits=[Replace(span.activity, span.start_ns, span.end_ns, _cost(span)) for span in opening],
         traces=len({trace.id for trace, _, _ in seen}),
-        snippet=_SNIPPETS.get(client, "keep one client and use it for every call"),
+        snippet=_snippet(client, where),
         places=places(requests),
         operations=frozenset((span.kind, span.name) for span in opening),
         count=len(requests),
@@ -91,6 +99,63 @@ def _finding(client: str, seen: Sequence[tuple[Trace, Span, Sequence[Span]]]) ->
     )
 
 
+def _snippet(client: str, where: Place) -> str:
+    """Give the client that is to be kept, and the call at that place made through it."""
+    if client not in _CLIENTS:
+        return "# keep one client and use it for every call"
+    name, made, example = _CLIENTS[client]
+    return f"{made}\n\n{snippet.through_client(where, client, name) or example}"
+
+
 def _cost(span: Span) -> Cost:
     """A pool opens some connections after all: a fifth of them at the worst."""
     return Cost(0, 0, span.duration_ns // 5)
+
+
+FIRES = {
+    "a connection for each request, although the host stays the same": """
+        main  |[get  ][get  ][get  ][get  ]
+        main  | cc     cc     cc     cc
+        get: GET http://api/items  at 7 input=each
+        c: connect api:80
+    """,
+    "with the name looked up and a TLS handshake each time": """
+        main  |[get    ][get    ][get    ][get    ]
+        main  | dcct     dcct     dcct     dcct
+        get: GET https://api/items  at 7 input=each
+        d: dns api
+        c: connect api:443
+        t: tls api
+    """,
+}
+
+SILENT = {
+    "a session keeps its connection after the first request": """
+        main  |[get  ][get][get][get][get]
+        main  | cc
+        get: GET http://api/items  at 7 input=each
+        c: connect api:80
+    """,
+    "three hosts, each connected to once": """
+        main  |[a    ][b    ][d    ]
+        main  | cc     cc     cc
+        a: GET http://one/items
+        b: GET http://two/items
+        d: GET http://three/items
+        c: connect host:80
+    """,
+    "a pool opens a few and keeps them: most requests use an open one": """
+        main  |[get  ][get  ][get][get][get][get][get][get]
+        main  | cc     cc
+        get: GET http://api/items  at 7 input=each
+        c: connect api:80
+    """,
+    "connections of log calls go away with the log calls": """
+        main  |[log    ][log    ][log    ][log    ]
+        main  | [post ]  [post ]  [post ]  [post ]
+        main  |  cc       cc       cc       cc
+        log: log RemoteHandler
+        post: POST http://logs/record  input=each
+        c: connect logs:80
+    """,
+}

@@ -11,7 +11,7 @@ from microdelay.diagnose.edits import Cost, Replace
 from microdelay.diagnose.places import costliest, median_per_trace, places
 from microdelay.diagnose.repeats import repeated
 from microdelay.diagnose.rule import Finding
-from microdelay.spans import Span
+from microdelay.spans import CONNECTING, WAITS, Place, Span
 from microdelay.traces.model import Trace
 
 NAME = "repeated-call"
@@ -39,17 +39,16 @@ def _finding(case: Case, name: str, host: str, again: Sequence[tuple[Trace, Span
     where = costliest(spans)
     assert where is not None
     owner = Counter(span.invocation for span in spans if span.site == where).most_common(1)[0][0]
-    call = case.recording.invocations.get(owner)
     return Finding(
         rule=NAME,
         where=where,
         kind="http",
-        what=f"{name} on {host} asked {len(spans)} times more than needed: same request, same answer",
+        what=f"{name} on {host} asked {len(spans)} times more than needed: the same request got the same answer",
         remedy=REMEDY,
         spans=spans,
         edits=[Replace(span.activity, span.start_ns, case.end_of(span), _cost(lengths[span.id])) for span in spans],
         traces=len({trace.id for trace, _ in again}),
-        snippet=snippet.cached(call.function, call.file, call.line) if call else "",
+        snippet=_snippet(case, where, owner),
         places=places(spans),
         operations=frozenset((span.kind, span.name) for span in spans),
         count=len(spans),
@@ -58,5 +57,62 @@ def _finding(case: Case, name: str, host: str, again: Sequence[tuple[Trace, Span
     )
 
 
+def _snippet(case: Case, where: Place, owner: int) -> str:
+    """Give the function that makes the call, cached; where it waits for other things too, the call alone."""
+    call = case.recording.invocations.get(owner)
+    waits = {span.name for span in case.recording.spans if span.invocation == owner and span.kind in WAITS - CONNECTING}
+    if call and len(waits) == 1:
+        return snippet.cached(call.function, call.file, call.line)
+    return snippet.cached_call(where)
+
+
 def _cost(length_ns: int) -> Cost:
     return Cost(0, min(HIT_NS, length_ns), int(WORST_MISS_SHARE * length_ns))
+
+
+FIRES = {
+    "the same configuration is asked for in every trace": """
+        trace |[one         ][two         ][three       ]
+        main  | [cfg  ][work] [cfg  ][work] [cfg  ][work]
+        cfg: GET http://config/current
+        work: GET http://api/user  input=each output=each
+    """,
+    "asked twice for the same within one trace": """
+        main  |[user ][other][user ]
+        user: GET http://api/users/7  at 5
+        other: GET http://api/orders  input=each
+    """,
+}
+
+SILENT = {
+    "polling: the same place asks again after a pause until something changes": """
+        main  |[get][pause][get][pause][get]
+        get: GET http://jobs/7
+        pause: sleep
+    """,
+    "retries: the call before failed": """
+        main  |[get ][get ][get ]
+        get: GET http://api/users/7  status=503
+    """,
+    "the same request, another answer each time": """
+        main  |[get ][get ][get ]
+        get: GET http://api/price  output=each
+    """,
+    "a write to the same thing between the two reads": """
+        main  |[get ][put ][get ]
+        get: GET http://api/users/7
+        put: PUT http://api/users/7
+    """,
+    "neither requests nor answers were recorded: nothing is claimed": """
+        main  |[get ][get ][get ]
+        get: GET http://api/users/7  input=none output=none
+    """,
+    "the answers were not recorded: nothing is claimed": """
+        main  |[get ][get ][get ]
+        get: GET http://api/users/7  output=none
+    """,
+    "other parameters each time": """
+        main  |[get ][get ][get ]
+        get: GET http://api/users  input=each output=each
+    """,
+}

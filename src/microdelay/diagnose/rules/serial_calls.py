@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 from statistics import median
 
 from microdelay.diagnose import snippet
@@ -48,28 +48,49 @@ class _Member:
 
 _Sites = tuple[Place, ...]
 _Key = tuple[Place, Place, bool]
-_Instances = dict[_Sites, list[tuple[Trace, Sequence[_Member]]]]
+_Instances = dict[_Sites, list[tuple[Trace, list[_Member]]]]
 
 
 def find(case: Case) -> Iterable[Finding]:
     """Give groups of calls that could run together, and chains of calls that were looked at and may not."""
     sequences = list(_sequences(case))
-    yield from _loops(case, sequences)
     verdicts = _Verdicts(case, sequences)
+    yield from _loops(case, sequences)
+    yield from _turns(case, sequences, verdicts)
     groups: _Instances = defaultdict(list)
     chains: _Instances = defaultdict(list)
     for trace, members in sequences:
-        for group in _partition(members, verdicts):
-            groups[tuple(member.site for member in group)].append((trace, group))
-        for chain in _chains(members, verdicts):
-            chains[tuple(member.site for member in chain)].append((trace, chain))
-    for sites, seen in groups.items():
-        group = seen[0][1]
+        for _, each in groupby(members, key=_turn):
+            turn = list(each)
+            for group in _partition(turn, verdicts):
+                groups[tuple(member.site for member in group)].append((trace, group))
+            for chain in _chains(turn, verdicts):
+                chains[tuple(member.site for member in chain)].append((trace, chain))
+    for sites, seen in _folded(groups, _is_within).items():
+        group = max((members for _, members in seen), key=len)
         verdict = _weakest([verdicts(a, b) for i, a in enumerate(group) for b in group[i + 1 :]])
         yield _finding(case, sites, seen, verdict, snippet.fan_out(sites))
-    for sites, seen in chains.items():
-        evidence = tuple(e for a, b in pairwise(seen[0][1]) for e in verdicts(a, b).evidence)
+    for sites, seen in _folded(chains, _share_a_step).items():
+        longest = max((members for _, members in seen), key=len)
+        evidence = tuple(e for a, b in pairwise(longest) for e in verdicts(a, b).evidence)
         yield _finding(case, sites, seen, Verdict(DEPENDENT, evidence), "")
+
+
+def _folded(instances: _Instances, same: Callable[[_Sites, _Sites], bool]) -> _Instances:
+    """Put the sequences that lack a call, or have another one before, where most of their calls are seen."""
+    folded: _Instances = {}
+    for sites, seen in sorted(instances.items(), key=lambda item: (-len(item[0]) * len(item[1]), -len(item[0]))):
+        into = next((known for known in folded if same(sites, known)), sites)
+        folded.setdefault(into, []).extend(seen)
+    return folded
+
+
+def _is_within(sites: _Sites, known: _Sites) -> bool:
+    return set(sites) <= set(known)
+
+
+def _share_a_step(sites: _Sites, known: _Sites) -> bool:
+    return bool(set(pairwise(sites)) & set(pairwise(known)))
 
 
 def _sequences(case: Case) -> Iterator[tuple[Trace, list[_Member]]]:
@@ -89,10 +110,19 @@ def _sequences(case: Case) -> Iterator[tuple[Trace, list[_Member]]]:
                 elif last.site == unit.site:
                     members[-1] = _Member(unit.site, (*last.units, unit), last.turn)
                 else:
-                    back = (unit.site.line, unit.site.column) < (last.site.line, last.site.column)
+                    back = _position(unit.site) < _position(last.site)
                     members.append(_Member(unit.site, (unit,), last.turn + back))
             if members:
                 yield trace, members
+
+
+def _turn(member: _Member) -> int:
+    return member.turn
+
+
+def _position(site: Place) -> tuple[int, int]:
+    """Give where a call ends: in that order calls are made, also those that stand inside one another."""
+    return max(site.line, site.end_line), site.end_column
 
 
 class _Verdicts:
@@ -115,6 +145,10 @@ class _Verdicts:
             verdict = judge_pair(self._case, pairs, key[2]) if pairs else Verdict(UNKNOWN, ("not seen in this order",))
             self._known[key] = verdict
         return verdict
+
+    def across(self, first: Place, second: Place) -> Verdict:
+        """Judge two places with the next turn of a loop between them, in whatever distance they were seen."""
+        return self(_Member(first, ()), _Member(second, (), 1))
 
 
 def _key(first: _Member, second: _Member) -> _Key:
@@ -171,6 +205,24 @@ def _loops(case: Case, sequences: Sequence[tuple[Trace, Sequence[_Member]]]) -> 
         yield _finding(case, (site,), singles, verdict, text)
 
 
+def _turns(case: Case, sequences: Sequence[tuple[Trace, Sequence[_Member]]], verdicts: _Verdicts) -> Iterator[Finding]:
+    """Give loops that make several calls in each turn, where no turn needs an earlier one."""
+    seen: _Instances = defaultdict(list)
+    for trace, members in sequences:
+        turns = [list(each) for _, each in groupby(members, key=_turn)]
+        made = Counter(site for turn in turns for site in {member.site for member in turn})
+        repeats = {site for site, count in made.items() if count > 1}  # the others stand before or after the loop
+        turns = [kept for turn in turns if (kept := [member for member in turn if member.site in repeats])]
+        if len(turns) > 1 and len(repeats) > 1:
+            sites = tuple(sorted(repeats, key=_position))
+            whole = [_Member(turn[0].site, tuple(u for m in turn for u in m.units), turn[0].turn) for turn in turns]
+            seen[sites].append((trace, whole))
+    for sites, found in _folded(seen, _is_within).items():
+        across = [verdicts.across(one, two) for one in sites for two in sites]
+        if not any(verdict.verdict == DEPENDENT for verdict in across):
+            yield _finding(case, sites, found, _weakest(across), snippet.fan_out_turns(sites[0]), calls_are="turns")
+
+
 def _weakest(verdicts: Sequence[Verdict]) -> Verdict:
     weakest = UNKNOWN if any(verdict.verdict == UNKNOWN for verdict in verdicts) else INDEPENDENT
     evidence = dict.fromkeys(e for verdict in verdicts if verdict.verdict == weakest for e in verdict.evidence)
@@ -183,6 +235,8 @@ def _finding(
     seen: Sequence[tuple[Trace, Sequence[_Member]]],
     verdict: Verdict,
     text: str,
+    *,
+    calls_are: str = "calls",
 ) -> Finding:
     spans = [span for _, members in seen for member in members for unit in member.units for span in unit.spans]
     edits = [
@@ -192,12 +246,14 @@ def _finding(
     lengths = [sum(member.end_ns - member.start_ns for member in members) for _, members in seen]
     calls = round(sum(len(members) for _, members in seen) / len(seen))
     names = list(dict.fromkeys(span.name for span in spans))
-    how = "one after the other" if len(sites) > 1 else "in a loop, one after the other"
+    how = "in a loop, one after the other" if len(sites) == 1 or calls_are == "turns" else "one after the other"
+    if verdict.verdict == DEPENDENT:
+        how += ", each needing the answer before"
     return Finding(
         rule=NAME,
         where=sites[0],
         kind="http",
-        what=f"{calls} calls {how}: {', '.join(names[:5])}{', …' if len(names) > 5 else ''}",
+        what=f"{calls} {calls_are} {how}: {', '.join(names[:5])}{', …' if len(names) > 5 else ''}",
         remedy=REMEDY if verdict.verdict != DEPENDENT else "",
         spans=spans,
         edits=edits if verdict.verdict != DEPENDENT else (),
@@ -210,3 +266,113 @@ def _finding(
         total_ns=sum(lengths),
         median_ns=int(median(lengths)),
     )
+
+
+FIRES = {
+    "three hosts, and no call reads another's answer": """
+        main  |[weather  ][finance  ][crm     ]
+        weather: GET http://weather/today  at 2
+        finance: GET http://finance/account  at 3
+        crm: GET http://crm/user  at 4
+---
+def work(get):
+    weather = get("http://weather/today")
+    finance = get("http://finance/account")
+    crm = get("http://crm/user")
+    return weather, finance, crm
+    """,
+    "one call for each item of a list": """
+        main  |[item  ][item  ][item  ][item  ]
+        item: GET http://api/item  at 4 input=each output=each
+---
+def work(get, numbers):
+    items = []
+    for number in numbers:
+        items.append(get(f"http://api/item?id={number}"))
+    return items
+    """,
+    "a loop that makes two calls a turn, where no turn needs the one before": """
+        main  |[user  ][orders ][user  ][orders ][user  ][orders ]
+        user: GET http://api/user  at 4 input=each output=each
+        orders: GET http://api/orders  at 5 input=each output=each
+---
+def work(get, numbers):
+    found = {}
+    for number in numbers:
+        user = get(f"http://api/user?id={number}")
+        found[number] = get("http://api/orders?key=" + user["key"])
+    return found
+    """,
+}
+
+SILENT = {
+    "each call is made of the answer before": """
+        main  |[weather  ][finance  ][crm     ]
+        weather: GET http://weather/today  at 2
+        finance: GET http://finance/account  at 3
+        crm: GET http://crm/user  at 4
+---
+def work(get):
+    weather = get("http://weather/today")
+    finance = get("http://finance/account?city=" + weather["city"])
+    crm = get("http://crm/user?id=" + finance["user"])
+    return crm
+    """,
+    "paging with a token": """
+        main  |[page   ][page   ][page   ][page   ]
+        page: GET http://api/items  at 4 input=each output=each
+---
+def work(get):
+    token, items = "", []
+    while token is not None:
+        page = get("http://api/items?token=" + token)
+        items += page["items"]
+        token = page["next"]
+    return items
+    """,
+    "a model that is asked until it is done": """
+        main  |[llm      ][llm      ][llm      ]
+        llm: POST http://model/v1/chat/completions  at 3 input=each output=each
+---
+def work(post, messages):
+    while True:
+        answer = post("http://model/v1/chat/completions", messages)
+        messages.append(answer)
+        if answer["finish"] == "stop":
+            return messages
+    """,
+    "retries until one succeeds": """
+        main  |[get   ][get   ][get   ]
+        get: GET http://api/user  at 4 status=503
+---
+def work(get):
+    for _ in range(5):
+        try:
+            return get("http://api/user")
+        except OSError:
+            continue
+    """,
+    "the second call is the first one's fallback": """
+        main  |[one   ][two   ]
+        one: GET http://one/user  at 3 status=503
+        two: GET http://two/user  at 5
+---
+def work(get):
+    try:
+        return get("http://one/user")
+    except OSError:
+        return get("http://two/user")
+    """,
+    "calls that run together already": """
+        one   |[weather  ]
+        two   |[finance  ]
+        weather: GET http://weather/today
+        finance: GET http://finance/account
+    """,
+    "calls too short to gain anything": """
+        1 character = 100 us
+        main  |[one ][two ]
+        one: GET http://cache/a
+        two: GET http://cache/b
+    """,
+}

@@ -1,0 +1,116 @@
+"""What the names in a drawing stand for: spans as the recorder would have written them."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+from zlib import crc32
+
+from microdelay.errors import UsageError
+from microdelay.spans import CODEC, CONNECT, DB, DNS, HTTP, INTERNAL, LOG, SLEEP, TLS, Place, Span
+
+_OPTION = re.compile(r"\s+(at (?P<line>\d+)|(?P<key>status|client|input|output)=(?P<value>\S+))\s*$")
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "QUERY")
+_TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE)\s+(\w+)", re.IGNORECASE)
+_WORDS = {"connect": CONNECT, "dns": DNS, "tls": TLS, "sleep": SLEEP, "log": LOG, "cpu": INTERNAL, "codec": CODEC}
+
+Attributes = dict[str, str | int | float | bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What one name stands for."""
+
+    kind: str
+    name: str
+    line: int
+    attributes: Attributes
+    input: str = "same"
+    output: str = "same"
+
+
+def declared(text: str, number: int) -> Declared:
+    """Read a declaration, e.g. `GET http://api/users  at 3 output=each`; the `number`-th stands in that line.
+
+    Raises UsageError for one that says nothing known.
+    """
+    options: dict[str, str] = {}
+    while found := _OPTION.search(text):
+        options[found["key"] or "line"] = found["value"] or found["line"]
+        text = text[: found.start()]
+    word, _, rest = text.strip().partition(" ")
+    line = int(options.pop("line", number))
+    values = {key: options.pop(key) for key in ("input", "output") if key in options}
+    if word in _METHODS:
+        name, attributes = _http(word, rest.strip(), options)
+        return Declared(HTTP, name, line, attributes, **values)
+    if word in ("sql", "fetch"):
+        name, attributes = _sql(word, rest.strip())
+        return Declared(DB, name, line, attributes, **values)
+    if word in _WORDS:
+        shown = {"log": "handler", "connect": "server.address", "dns": "server.address", "tls": "server.address"}
+        made: Attributes = {shown[word]: rest.strip()} if word in shown else {}
+        return Declared(_WORDS[word], rest.strip() or word, line, made, **values)
+    raise UsageError(f"a declaration begins with an HTTP method, sql, fetch or {', '.join(_WORDS)}, not {word!r}")
+
+
+def _http(method: str, url: str, options: dict[str, str]) -> tuple[str, Attributes]:
+    parts = urlsplit(url)
+    attributes: Attributes = {
+        "http.request.method": method,
+        "url.template": parts.path or "/",
+        "server.address": parts.hostname or "",
+        "server.port": parts.port or 80,
+        "http.response.status_code": int(options.get("status", "200")),
+        "client": options.get("client", "requests"),
+    }
+    return f"{method} {parts.path or '/'}", attributes
+
+
+def _sql(word: str, statement: str) -> tuple[str, Attributes]:
+    table = _TABLE.search(statement)
+    verb = statement.partition(" ")[0].upper()
+    attributes: Attributes = {"db.system.name": "sqlite", "db.query.text": statement, "connection": 1}
+    if word == "fetch":
+        attributes["part"] = "fetch"
+    return f"{verb} {table[1]}" if table else verb, attributes
+
+
+@dataclass
+class Described:
+    """Makes spans of what is declared."""
+
+    names: dict[str, Declared]
+    file: str
+    function: str
+    seen: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    def place(self, line: int) -> Place:
+        """Give a line of the user's file."""
+        return Place(self.file, line, self.function, line)
+
+    def span(self, name: str, number: int, activity: int, start_ns: int, end_ns: int) -> Span:
+        """Make the span of a name. Raises UsageError for one that is not declared."""
+        what = self.names.get(name)
+        if what is None:
+            raise UsageError(f"{name!r} is drawn but not declared; add a line such as '{name}: GET http://host/path'")
+        self.seen[name] += 1
+        return Span(
+            number,
+            what.kind,
+            what.name,
+            start_ns,
+            end_ns,
+            activity,
+            site=self.place(what.line),
+            attributes=what.attributes,
+            input=self._value(what.input, f"in {what.name} {what.attributes.get('server.address')}", name),
+            output=self._value(what.output, f"out {what.name}", name),
+        )
+
+    def _value(self, how: str, text: str, name: str) -> int:
+        if how == "none":
+            return 0
+        return crc32(f"{text} {self.seen[name] if how == 'each' else ''}".encode()) or 1
