@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -55,10 +55,26 @@ def replace(owner: Any, name: str, wrap: Wrap) -> None:
     original = getattr(owner, name, None)
     if original is None or hasattr(original, "__microdelay__"):
         return
-    own = name in vars(owner)
-    stored = vars(owner)[name] if own else None
     wrapper: Any = wrap(original)
     wrapper.__microdelay__ = True
+    if not hasattr(original, "__module__"):  # a method written in C
+        wrapper.__module__, wrapper.__qualname__ = owner.__module__, f"{owner.__qualname__}.{name}"
+    _put(owner, name, wrapper)
+
+
+def replace_in_all(owners: Iterable[Any], name: str, wrap: Wrap) -> None:
+    """Put one `wrap(original)` in the place of what several modules know by the same name."""
+    first, *others = owners
+    original = getattr(first, name, None)
+    replace(first, name, wrap)
+    for owner in others:
+        if original is not None and getattr(owner, name, None) is original:
+            _put(owner, name, getattr(first, name))
+
+
+def _put(owner: Any, name: str, wrapper: Any) -> None:
+    own = name in vars(owner)
+    stored = vars(owner)[name] if own else None
     setattr(owner, name, wrapper)
     _undo.append((owner, name, stored, own, wrapper))
 

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from microdelay.traces.model import Activity, Invocation, Recording, Step
 MAX_CHUNK_BYTES = 1 << 30
 """A larger chunk is damage: the writer's queue does not hold as much."""
 
+T = TypeVar("T")
 Progress = Callable[[int, int], None]
 Table = dict[str, list[int]]
 
@@ -39,18 +40,21 @@ def read(path: str | os.PathLike[str], progress: Progress | None = None) -> Reco
     done: dict[str, Any] = {}
     for tag, payload in chunks:
         if tag == layout.TEXT:
-            texts.extend(json.loads(payload))
+            texts += map(str, _json(payload, list, name))
         elif tag == layout.META:
-            meta = json.loads(payload)
+            meta = _json(payload, dict, name)
         elif tag == layout.DONE:
-            done = json.loads(payload)
+            done = _json(payload, dict, name)
         elif tag in tables:
-            _append(tables[tag], tag, payload)
+            _append(tables[tag], tag, payload, name)
         if progress is not None:
             progress(chunks.offset, chunks.size)
     if not meta:
         raise RecordingError(f"recording is cut short before its first chunk, nothing can be used: {name}")
-    made = _Builder(tables, texts, meta, done).build()
+    try:
+        made = _Builder(tables, texts, meta, done).build()
+    except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError) as error:
+        raise RecordingError(f"recording does not fit together ({error}), record again: {name}") from error
     if not made.spans and not made.steps:
         raise RecordingError(
             f"recording is empty, the program waited for nothing that a probe knows: {name}"
@@ -123,13 +127,21 @@ class _Chunks:
         )
 
 
-def _append(table: Table, tag: bytes, payload: bytes) -> None:
+def _json(payload: bytes, kind: type[T], name: str) -> T:
+    try:
+        value = json.loads(payload)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, kind):
+        raise RecordingError(f"recording has a chunk that is not what it should be, record again: {name}")
+    return value
+
+
+def _append(table: Table, tag: bytes, payload: bytes, name: str) -> None:
     columns = layout.TABLES[tag]
+    if len(payload) % (8 * len(columns)):
+        raise RecordingError(f"recording has a chunk {tag.decode()} of a shape unknown here, record again: {name}")
     rows = np.frombuffer(payload, dtype="<i8")
-    if not len(columns) or len(rows) % len(columns):
-        raise RecordingError(
-            f"recording has a chunk {tag.decode()} of a shape this version does not know: record again"
-        )
     for name, values in zip(columns, rows.reshape(len(columns), -1), strict=True):
         table[name].extend((np.cumsum(values) if name in layout.DELTAS else values).tolist())
 

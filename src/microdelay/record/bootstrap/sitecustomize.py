@@ -20,24 +20,22 @@ def _step_aside() -> str:
     return os.environ.pop("MICRODELAY_RUN", "")
 
 
-def _start(request: str) -> None:
+def _start(request: str, loaded: frozenset[str]) -> None:
     try:
         from microdelay.record import launch
 
-        launch.begin(request)
+        launch.begin(request, loaded)
     except Exception as error:
         sys.stderr.write(f"microdelay: not recording, the recorder could not start: {error!r}\n")
 
 
+_loaded = frozenset(sys.modules)
 _request = _step_aside()
-_self = sys.modules.pop("sitecustomize")
+del sys.modules["sitecustomize"]
 try:
-    import sitecustomize  # type: ignore[import-not-found]  # noqa: F401  # the user's own, with our folder off the path
-except ImportError as _error:
-    if _error.name != "sitecustomize":
-        raise
+    # The user's own, with our folder off the path. An error in it is the user's too, above all that there is none:
+    # then the interpreter goes on as if there had never been this module.
+    import sitecustomize  # type: ignore[import-not-found]  # noqa: F401
 finally:
-    # The import system takes this module out and in again when it is done, so one of the name must be there.
-    sys.modules.setdefault("sitecustomize", _self)
     if _request:
-        _start(_request)
+        _start(_request, _loaded)

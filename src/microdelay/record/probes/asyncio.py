@@ -12,7 +12,7 @@ from typing import Any
 from microdelay.record import activities, calls
 from microdelay.record.events import END, STEP, now, push, state
 from microdelay.record.measure import Details, hide, timed, timed_async
-from microdelay.record.patches import replace, unnoticed
+from microdelay.record.patches import replace, replace_in_all, unnoticed
 from microdelay.record.trouble import stand_aside
 from microdelay.spans import CONNECT, DNS, JOIN, SLEEP, TLS
 
@@ -53,8 +53,8 @@ def install(asyncio: ModuleType) -> None:
     replace(loop, "call_soon", _call_soon)
     replace(loop, "call_soon_threadsafe", _call_soon)
     replace(events.Handle, "_run", _run)
-    for module in (tasks, _asyncio):
-        replace(module, "sleep", lambda sleep: timed_async(sleep, SLEEP, "asyncio.sleep", _pause, COALESCE_NS))
+    pause = "asyncio.sleep"
+    replace_in_all((tasks, _asyncio), "sleep", lambda sleep: timed_async(sleep, SLEEP, pause, _pause, COALESCE_NS))
     replace(loop, "run_until_complete", lambda run: timed(run, JOIN, "run_until_complete", _main_task))
     replace(loop, "getaddrinfo", lambda look_up: timed_async(look_up, DNS, "dns", _name))
     replace(

@@ -11,7 +11,7 @@ from typing import Any
 from microdelay.record import activities
 from microdelay.record.events import END, now, push, state
 from microdelay.record.measure import Describe, Details, timed
-from microdelay.record.patches import Wrap, replace, unnoticed
+from microdelay.record.patches import Wrap, replace, replace_in_all, unnoticed
 from microdelay.record.trouble import stand_aside
 from microdelay.spans import JOIN
 
@@ -25,8 +25,7 @@ def install(thread: ModuleType) -> None:
     replace(thread._WorkItem, "run", _run)
     for name in ("result", "exception"):
         replace(_base.Future, name, _joined(f"Future.{name}", _one))
-    for module in (_base, futures):
-        replace(module, "wait", _joined("futures.wait", _many))
+    replace_in_all((_base, futures), "wait", _joined("futures.wait", _many))
 
 
 def _joined(name: str, describe: Describe) -> Wrap:

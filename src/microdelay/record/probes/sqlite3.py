@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import sys
 from collections.abc import Callable, Hashable
 from types import ModuleType
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from microdelay.record import redact
 from microdelay.record.events import state
 from microdelay.record.measure import Details, hide, timed
-from microdelay.record.patches import replace, unnoticed
+from microdelay.record.patches import replace_in_all, unnoticed
 from microdelay.record.trouble import stand_aside
 from microdelay.spans import DB
 
@@ -38,8 +39,7 @@ Subclass = Callable[[Hashable], Any]
 
 def install(sqlite3: ModuleType) -> None:
     """Give recording connections from `connect` on."""
-    for module in (sqlite3, sqlite3.dbapi2):
-        replace(module, "connect", functools.partial(_connect, sqlite3))
+    replace_in_all((sqlite3, sqlite3.dbapi2, sys.modules["_sqlite3"]), "connect", functools.partial(_connect, sqlite3))
 
 
 def _connect(sqlite3: ModuleType, connect: Callable[..., Any]) -> Callable[..., Any]:
