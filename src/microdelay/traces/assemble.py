@@ -65,6 +65,7 @@ def assemble(recording: Recording, trace_root: str = "") -> list[Trace]:
         roots = [_Root(call.function, call.activity, call.start_ns, call.end_ns, call.id) for call in calls]
     if not roots:
         roots = [_whole(recording)]
+    roots = [_from_its_first_task(recording, root) for root in roots]
     roots.sort(key=lambda root: root.start_ns)
     return [_trace(recording, number, root) for number, root in enumerate(roots, 1)]
 
@@ -165,6 +166,16 @@ def _whole(recording: Recording) -> _Root:
     times += [(step.start_ns, step.end_ns, step.activity) for lane in recording.steps.values() for step in lane]
     start, _, activity = min(times)
     return _Root(name, activity, start, max(end for _, end, _ in times), 0)
+
+
+def _from_its_first_task(recording: Recording, root: _Root) -> _Root:
+    """Begin a trace where its function made a task, if that was before its first wait (`asyncio.run`)."""
+    made = [
+        child.created_ns
+        for child in recording.offspring.get(root.activity, ())
+        if root.invocation and child.invocation == root.invocation and child.created_ns
+    ]
+    return root._replace(start_ns=min([root.start_ns, *made]))
 
 
 def _trace(recording: Recording, number: int, root: _Root) -> Trace:
