@@ -60,11 +60,11 @@ def judge_pair(case: Case, pairs: Sequence[Pair], later_turn: bool = False) -> V
     if None in bodies[0] or None in bodies[1]:
         missing = next(call for call in (*first.path, *second.path) if _body(call) is None)
         return _combined(case, pairs, _no_source(Place(missing.file, missing.line, missing.function)))
-    left, reads = _left_behind(first), _reads(second)
+    left, reads, kept = _left_behind(first), _reads(second), bool(_left_behind(second))
     if one is two:
-        static = flow.in_loop(parsed, one, left=left, reads=reads)
+        static = flow.in_loop(parsed, one, left=left, reads=reads, kept=kept)
     else:
-        static = flow.between(parsed, one, two, later_turn=later_turn, left=left, reads=reads)
+        static = flow.between(parsed, one, two, later_turn=later_turn, left=left, reads=reads, kept=kept)
     return _combined(case, pairs, static)
 
 

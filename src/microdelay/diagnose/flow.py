@@ -37,13 +37,14 @@ def between(
     later_turn: bool = False,
     left: Sequence[Left] = (),
     reads: Reads | None = None,
+    kept: bool = False,
     also: Collection[ast.AST] = (),
 ) -> Verdict:
     """Judge two calls of one function, the second of which ran after the first.
 
     `later_turn`: a loop around both came to its next turn in between. `left` is what the functions that the first
-    call leads to leave behind of the answer, `reads` what those of the second read; `also` are expressions that give
-    the first call's answer too (a cursor's `fetchone()`).
+    call leads to leave behind of the answer, `reads` what those of the second read; `kept` says that those of the second
+    leave something behind too. `also` are expressions that give the first call's answer (a cursor's `fetchone()`).
     """
     scope = module.scope(first)
     if module.scope(second) is not scope:
@@ -60,8 +61,8 @@ def between(
         return Verdict(DEPENDENT, (_sentence(mark, first, second),))
     if mark.level == MAYBE:
         return Verdict(UNKNOWN, (_sentence(mark, first, second),))
-    for call in (first, second):
-        if _dropped(module, call) and not (left and call is first):
+    for call, keeps in ((first, bool(left)), (second, kept)):
+        if _dropped(module, call) and not keeps:
             why = f"the answer of the call in line {call.lineno} is not used: it may be made for its effect"
             return Verdict(UNKNOWN, (why,))
     return Verdict(INDEPENDENT, (_nothing(module, first, second, later_turn),))
@@ -73,12 +74,13 @@ def in_loop(
     *,
     left: Sequence[Left] = (),
     reads: Reads | None = None,
+    kept: bool = False,
     also: Collection[ast.AST] = (),
 ) -> Verdict:
     """Judge a call that one loop makes again and again: does the next one need the one before?"""
     if _loop_around(module, call) is None:
         return Verdict(UNKNOWN, ("the loop that repeats this call is not in the same function",))
-    return between(module, call, call, later_turn=True, left=left, reads=reads, also=also)
+    return between(module, call, call, later_turn=True, left=left, reads=reads, kept=kept, also=also)
 
 
 def left_behind(module: Module, function: Body, call: ast.expr, left: Sequence[Left] = ()) -> list[Left]:
