@@ -3,6 +3,7 @@
 Each is (what it shows, verdict, source). Where two verdicts would both be honest, the surer one is not asked for:
 "not independent" accepts dependent and unknown.
 """
+# ruff: noqa: E501
 
 INDEPENDENT, DEPENDENT, UNKNOWN, NOT_INDEPENDENT = "independent", "dependent", "unknown", "not independent"
 

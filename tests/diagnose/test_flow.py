@@ -6,10 +6,10 @@ import ast
 import textwrap
 
 import pytest
+from tests.diagnose.flow_cases import LATER_TURNS, LOOPS, NOT_INDEPENDENT, PAIRS
+
 from microdelay.diagnose import flow
 from microdelay.diagnose.source import Module
-
-from tests.diagnose.flow_cases import LATER_TURNS, LOOPS, NOT_INDEPENDENT, PAIRS
 
 
 def parsed(source: str) -> Module:

@@ -6,6 +6,7 @@ import inspect
 from pathlib import Path
 
 import pytest
+
 from microdelay.diagnose.case import Case
 from microdelay.diagnose.flow import DEPENDENT
 from microdelay.diagnose.rule import Finding, rules

@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+
 from microdelay.diagnose.case import Case
 from microdelay.diagnose.rule import Finding, rules
 from microdelay.traces import assemble, read
