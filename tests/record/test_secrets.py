@@ -67,7 +67,42 @@ PROGRAM = """
     time.sleep(0.001)
 """
 
-SECRETS = ["userinfoname", "userinfo-pass-1", "pathsecret-77x", "xYpAtHsEcReTz", "querysecret88", "fragmentsecret99", "headersecret-aa1", "cookiesecret-bb2", "bodysecret-cc3", "basicname", "basicsecret-dd4", "sqlliteral-ee5", "sqlquoted-ff6", "sqlparam-gg7", "sqlblob-hh8", "sqlnamed-ii9", "73716c6865786c6c", "5ec2e7", "4111111111111111", "sqlcomment-jj1", "sqllong-kk2", "sqllong-ll3", "sqlresult-mm4", "sqlerror-nn5", "logargument-oo6", "logtext-pp7", "logextra-qq8", "jsonsecret-rr9", "argumentsecret-ss1", "messagesecret-tt2", "environmentsecret-uu3", "localsecret-vv4", "commandlinesecret-ww5", "variablesecret-xx6"]
+SECRETS = [
+    "userinfoname",
+    "userinfo-pass-1",
+    "pathsecret-77x",
+    "xYpAtHsEcReTz",
+    "querysecret88",
+    "fragmentsecret99",
+    "headersecret-aa1",
+    "cookiesecret-bb2",
+    "bodysecret-cc3",
+    "basicname",
+    "basicsecret-dd4",
+    "sqlliteral-ee5",
+    "sqlquoted-ff6",
+    "sqlparam-gg7",
+    "sqlblob-hh8",
+    "sqlnamed-ii9",
+    "73716c6865786c6c",
+    "5ec2e7",
+    "4111111111111111",
+    "sqlcomment-jj1",
+    "sqllong-kk2",
+    "sqllong-ll3",
+    "sqlresult-mm4",
+    "sqlerror-nn5",
+    "logargument-oo6",
+    "logtext-pp7",
+    "logextra-qq8",
+    "jsonsecret-rr9",
+    "argumentsecret-ss1",
+    "messagesecret-tt2",
+    "environmentsecret-uu3",
+    "localsecret-vv4",
+    "commandlinesecret-ww5",
+    "variablesecret-xx6",
+]
 
 
 def test_no_secret_is_kept(recording: Callable[..., Recording]) -> None:

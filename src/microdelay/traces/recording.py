@@ -137,10 +137,10 @@ def _json(payload: bytes, kind: type[T], name: str) -> T:
     return value
 
 
-def _append(table: Table, tag: bytes, payload: bytes, name: str) -> None:
+def _append(table: Table, tag: bytes, payload: bytes, path: str) -> None:
     columns = layout.TABLES[tag]
     if len(payload) % (8 * len(columns)):
-        raise RecordingError(f"recording has a chunk {tag.decode()} of a shape unknown here, record again: {name}")
+        raise RecordingError(f"recording has a chunk {tag.decode()} of a shape unknown here, record again: {path}")
     rows = np.frombuffer(payload, dtype="<i8")
     for name, values in zip(columns, rows.reshape(len(columns), -1), strict=True):
         table[name].extend((np.cumsum(values) if name in layout.DELTAS else values).tolist())

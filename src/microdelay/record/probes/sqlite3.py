@@ -29,6 +29,9 @@ FACTORY_POSITION = 5
 MAX_FACTORIES = 256
 """Classes of the program's own for which a recording one is kept."""
 
+MAX_ROWS = 3
+"""Of a result that are searched for values which a later call may need."""
+
 STATEMENTS = ("execute", "executemany", "executescript")
 FETCHES = ("fetchone", "fetchmany", "fetchall", "__next__")
 
@@ -99,7 +102,8 @@ def _connection_members(sqlite3: ModuleType) -> dict[str, Any]:
 
     members = {name: _short(base, name, recording(sqlite3.Cursor)) for name in STATEMENTS}
     members["cursor"] = unnoticed(cursor, base.cursor)
-    members["commit"] = timed(base.commit, DB, "COMMIT", _describe_commit, FETCH_FLOOR_NS)
+    for name in ("commit", "__exit__"):
+        members[name] = timed(getattr(base, name), DB, "", _describe_end, FETCH_FLOOR_NS)
     return members
 
 
@@ -120,8 +124,29 @@ def _cursor_members(base: type[Any]) -> dict[str, Any]:
         name: _statement(timed(getattr(base, name), DB, "", _describe_statement)) for name in STATEMENTS
     }
     for name in FETCHES:
-        members[name] = timed(getattr(base, name), DB, "", _describe_fetch, FETCH_FLOOR_NS)
+        members[name] = _fetch(timed(getattr(base, name), DB, "", _describe_fetch, FETCH_FLOOR_NS))
     return members
+
+
+def _fetch(recorded: Callable[..., Any]) -> Callable[..., Any]:
+    """Have the first rows of a statement told with it: it found them, however short the fetching of them was."""
+
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            result = recorded(self, *args, **kwargs)
+        except BaseException as error:
+            hide(error)
+            raise
+        details = self.__dict__.pop("_microdelay_details", None)
+        if details is not None:
+            details["rows"] = redact.plain(_rows(result)[:MAX_ROWS], 3)
+        return result
+
+    return unnoticed(wrapper, recorded)
+
+
+def _rows(result: Any) -> list[Any]:
+    return result if isinstance(result, list) else [] if result is None else [result]
 
 
 def _statement(recorded: Callable[..., Any]) -> Callable[..., Any]:
@@ -161,14 +186,17 @@ def _describe_statement(result: Any, args: tuple[Any, ...], kwargs: dict[str, An
         details["db.operation.batch.size"] = len(given)
         if len(given) > redact.MAX_TOKENS:
             details["input"] = 0  # not all of it has been looked at
+    args[0].__dict__["_microdelay_details"] = details
     return details
 
 
 def _describe_fetch(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
-    rows = result if isinstance(result, list) else [] if result is None else [result]
-    fetched = {"part": "fetch", "db.response.returned_rows": len(rows), "rows": repr(redact.plain(rows[:3]))}
+    rows = _rows(result)
+    fetched = {"part": "fetch", "db.response.returned_rows": len(rows), "rows": redact.plain(rows[:MAX_ROWS], 3)}
     return _details(args[0]) | fetched
 
 
-def _describe_commit(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
-    return {"system": "sqlite", "query": "COMMIT", "connection": connection_number(args[0])}
+def _describe_end(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    rolled_back = len(args) > 1 and args[1] is not None
+    query = "ROLLBACK" if rolled_back else "COMMIT"
+    return {"system": "sqlite", "query": query, "connection": connection_number(args[0])}

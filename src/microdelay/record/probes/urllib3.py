@@ -11,7 +11,8 @@ from microdelay.record.patches import replace
 
 
 def install(urllib3: ModuleType) -> None:
-    """Time `HTTPConnectionPool.urlopen`, with its retries and redirects."""
+    """Time `urlopen` of pools and their managers, with its retries and redirects."""
+    replace(urllib3.poolmanager.PoolManager, "urlopen", lambda urlopen: outermost(urlopen, _describe))
     replace(urllib3.connectionpool.HTTPConnectionPool, "urlopen", lambda urlopen: outermost(urlopen, _describe))
 
 
