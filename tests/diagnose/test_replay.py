@@ -54,6 +54,15 @@ def test_worst_view_lets_calls_slow_each_other_down():
     assert worst - best == 15
 
 
+def test_computing_does_not_run_together():
+    # Two calls of a function that waits 10 ms and then computes for 20: threads share the interpreter's lock.
+    recording = thread_recording(
+        [span(1, "http", 0, 10), span(2, "codec", 10, 30), span(3, "http", 30, 40), span(4, "codec", 40, 60)]
+    )
+    together = Together(MAIN, ((0, 30 * MS), (30 * MS, 60 * MS)))
+    assert taken(recording, [trace(0, 60)], together) == [10 + 20 + 20]
+
+
 def test_replaced_call_costs_what_its_remedy_costs():
     edit = Replace(MAIN, 31 * MS, 51 * MS, Cost(0, 2 * MS, 5 * MS))
     assert [taken(THREE_CALLS, [trace(0, 80)], edit, view=view)[0] for view in ("best", "expected", "worst")] == [

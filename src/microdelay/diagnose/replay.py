@@ -297,10 +297,12 @@ class _Run:
 
     def _fork(self, lane: _Lane, op: Op, time: int) -> list[int]:
         keys = []
+        # Threads share the interpreter's lock as tasks share their loop: one computes while the others wait.
+        shared = lane.loop or self._forks - 1
         for ops in op.lanes:
             self._forks -= 1
             keys.append(self._forks)
-            self._resume(time, _Lane(self._forks, ops, lane.loop), lane.loop)
+            self._resume(time, _Lane(self._forks, ops, shared), lane.loop)
         return keys
 
     def _end(self, ended: _Lane, time: int) -> None:
