@@ -51,3 +51,11 @@ def test_pair_with_a_turn_of_the_loop_between(truth: str, source: str) -> None:
 def test_loop(truth: str, source: str) -> None:
     module = parsed(source)
     check(flow.in_loop(module, marked(module, "again")), truth)
+
+
+def test_the_worked_example_of_the_docs() -> None:
+    source = "user = one(u)\nweather = two(v)\norders = three('/orders/' + user['key'])\nreturn user, weather, orders"
+    module = parsed(source)
+    one, two, three = (marked(module, name) for name in ("one", "two", "three"))
+    verdicts = [flow.between(module, *pair).verdict for pair in ((one, two), (one, three), (two, three))]
+    assert verdicts == [flow.INDEPENDENT, flow.DEPENDENT, flow.INDEPENDENT]

@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from microdelay.diagnose import flow
 from microdelay.diagnose.callees import Reads, reads_of, shared_writes
 from microdelay.diagnose.case import Case, Unit
-from microdelay.diagnose.evaluate import Left
 from microdelay.diagnose.flow import DEPENDENT, INDEPENDENT, UNKNOWN, Verdict
 from microdelay.diagnose.source import Body, Module, module
+from microdelay.diagnose.values import Left
 from microdelay.spans import DB, HTTP, LOG, SLEEP, Place, Span
 from microdelay.traces.model import Invocation, Trace
 

@@ -6,8 +6,9 @@ import ast
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from microdelay.diagnose.callees import ADDING, LOGGING, PACING, READING, Reads, changes, keeps_nothing, names, reads_of
-from microdelay.diagnose.source import COMPREHENSIONS, LOOPS, Body, Module, names_read, parameters, without_await
+from microdelay.diagnose.callees import PACING, Reads, names, reads_of
+from microdelay.diagnose.keeping import keep
+from microdelay.diagnose.source import COMPREHENSIONS, LOOPS, Body, names_read, parameters, without_await
 from microdelay.diagnose.taint import (
     ANY_ITEM,
     CARRIES,
@@ -20,6 +21,7 @@ from microdelay.diagnose.taint import (
     path_of,
     strongest,
 )
+from microdelay.diagnose.values import Question, called, elements_of, given_as, links_of
 
 STOPS_EARLY = frozenset({"all", "any", "next", "takewhile", "islice"})
 """Functions that ask a generator for its next element only while the ones before did not settle the matter."""
@@ -27,40 +29,8 @@ STOPS_EARLY = frozenset({"all", "any", "next", "takewhile", "islice"})
 TAKES_ALL = names("Counter dict extend frozenset gather join list max min set sorted sum tuple update")
 """Functions that take all that a generator gives."""
 
-PASSING_ON = frozenset({"enumerate", "zip", "sorted", "reversed", "list", "tuple", "iter"})
-"""Functions that give the elements of what they are given."""
-
 TURNS = 4
 """Turns of a loop that are followed: what one leaves behind reaches the next, and through it the one after."""
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """What the first call's functions leave behind: the answer, in a `parameter` or a shared variable of that name."""
-
-    name: str
-    rest: Path
-    mark: Mark
-    parameter: bool
-    function: Body | None = None
-
-
-@dataclass(frozen=True)
-class Question:
-    """Which call's answer is followed (`first`), which call may need it (`second`), and what is known of both.
-
-    `also` are further expressions that give the first call's answer. `left` is what its functions leave behind,
-    `reads` what the functions of the second read (None: it is a library's). With `later_turn` the second call is one
-    that a later turn of a loop makes.
-    """
-
-    module: Module
-    first: ast.expr
-    second: ast.expr | None
-    later_turn: bool = False
-    left: Sequence[Left] = ()
-    reads: Reads | None = None
-    also: frozenset[ast.AST] = frozenset()
 
 
 @dataclass(slots=True)
@@ -207,7 +177,7 @@ class Evaluator:
 
     def _call(self, node: ast.Call, state: State) -> Mark:
         function = self._receiver(node, state) if isinstance(node.func, ast.Attribute) else self.value(node.func, state)
-        name = _name(node)
+        name = called(node)
         marks: list[tuple[ast.expr, Mark]] = []
         for each in (*node.args, *(keyword.value for keyword in node.keywords)):
             if isinstance(each, ast.GeneratorExp):
@@ -216,7 +186,7 @@ class Evaluator:
                 marks.append((each, self.value(each, state)))
         given = strongest(mark for _, mark in marks)
         if given.level:
-            self._keep(node, name, given, marks, state)
+            keep(self.module, node, given, marks, state)
         if state.active and node is not self._asked and PACING.search(_dotted(node.func)) and name != "wait_for":
             self.keep_apart(
                 state, f"`{_dotted(node.func)}` in line {node.lineno} keeps the calls apart, perhaps on purpose"
@@ -249,54 +219,6 @@ class Evaluator:
             elif reads.has(rest[0]):
                 marks.append(mark)
         return self._noted(strongest(marks))
-
-    def _keep(
-        self, node: ast.Call, name: str, given: Mark, marks: Sequence[tuple[ast.expr, Mark]], state: State
-    ) -> None:
-        """Note where a call may keep the answer it is given: in its receiver, in its other arguments."""
-        mark = Mark(given.level, given.name, node.lineno)
-        maybe = Mark(MAYBE, given.name, node.lineno)
-        dropped = self.is_dropped(node)
-        if isinstance(node.func, ast.Attribute) and (path := path_of(node.func.value)) is not None:
-            if name in ADDING:
-                state.change((*path, ANY_ITEM), mark)
-            elif path == ("self",):
-                self._keep_in_self(name, given, node.lineno, state)
-            elif name not in LOGGING and not READING.search(name) and (dropped or path[0] not in self.module.imported):
-                state.change(path, maybe)
-        if name in ADDING or (keeps_nothing(name) and not dropped) or name in LOGGING or name == "print":
-            return
-        functions = self.module.functions.get(name, ())
-        for number, (argument, own) in enumerate(marks):
-            path = path_of(argument)
-            if own.level or path is None or path == ("self",):
-                continue
-            if functions and not any(_may_change(self.module, each, node, number) for each in functions):
-                continue
-            state.change(path, maybe)
-
-    def is_dropped(self, node: ast.AST) -> bool:
-        """Tell whether nothing is done with a call's answer."""
-        parent = self.module.parents.get(node)
-        while isinstance(parent, ast.Await):
-            parent = self.module.parents.get(parent)
-        return isinstance(parent, ast.Expr)
-
-    def _keep_in_self(self, name: str, given: Mark, line: int, state: State) -> None:
-        """Note what a method of the same object that is given the answer may write of it."""
-        methods = self.module.functions.get(name, ())
-        if not methods and not READING.search(name):
-            state.change(("self",), Mark(MAYBE, given.name, line))
-        for function in methods:
-            for node in ast.walk(function):
-                if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
-                    path = path_of(node)
-                    if path is not None and path[0] == "self":
-                        state.change(path, Mark(given.level, given.name, line))
-                elif isinstance(node, ast.Call) and _name(node) in ADDING and isinstance(node.func, ast.Attribute):
-                    path = path_of(node.func.value)
-                    if path is not None and path[0] == "self":
-                        state.change((*path, ANY_ITEM), Mark(given.level, given.name, line))
 
     def _generator(self, node: ast.GeneratorExp, taker: str, state: State) -> Mark:
         if taker in STOPS_EARLY:
@@ -332,11 +254,11 @@ class Evaluator:
     def goes_over(self, node: ast.expr, state: State) -> Mark:
         """Evaluate what a loop goes over; an answer that is only kept in a part of its elements does not count."""
         mark = self.value(node, state)
-        return self.items(node, state) if _sources(node) else mark
+        return self.items(node, state) if elements_of(node) else mark
 
     def items(self, node: ast.AST, state: State) -> Mark:
         """Give the mark of the elements of what a loop goes over, and of how many there are."""
-        sources = _sources(node)
+        sources = elements_of(node)
         if not sources:
             return self.peek(node, state)
         return strongest(
@@ -348,7 +270,7 @@ class Evaluator:
 
     def bind_items(self, target: ast.AST, over: ast.AST, mark: Mark, state: State) -> None:
         """Bind a loop's target to the next element, with the parts of it that are known to hold the answer."""
-        sources = _sources(over)
+        sources = elements_of(over)
         parts = [(rest[1:], each) for path in sources for rest, each in state.parts(path) if len(rest) > 1]
         self.assign(target, mark, None, state)
         for name in names_stored(target):
@@ -394,7 +316,7 @@ class Evaluator:
         mark = strongest([mark, *self.conditions, *deciding(state)])
         path = path_of(target)
         if isinstance(target, ast.Name):
-            state.bind(target.id, Mark(mark.level, target.id, line), self.links(value))
+            state.bind(target.id, Mark(mark.level, target.id, line), links_of(value))
             return
         if isinstance(target, ast.Subscript):
             index = self.value(target.slice, state)
@@ -408,31 +330,13 @@ class Evaluator:
         else:
             state.clear(path)
 
-    def links(self, value: ast.AST | None) -> frozenset[Link]:
-        """Give what a value may have inside, or be another name of."""
-        if value is None:
-            return frozenset()
-        value = without_await(value) if isinstance(value, ast.expr) else value
-        path = path_of(value)
-        if path is not None:
-            return frozenset({Link(path, True)})
-        if isinstance(value, (ast.JoinedStr, ast.Compare, ast.Constant, ast.BinOp)):
-            return frozenset()
-        if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
-            inner = path_of(value.func.value)
-            if inner is not None and value.func.attr in ("get", "setdefault", "pop"):
-                return frozenset({Link((*inner, ANY_ITEM), True)})
-        if isinstance(value, ast.Call) and _name(value) in {"len", "str", "int", "float", "sum", "repr", "bool"}:
-            return frozenset()
-        return frozenset(Link((name,), False) for name in names_read(value))
-
     def _leave_behind(self, node: ast.AST, state: State) -> None:
         call = without_await(node) if isinstance(node, ast.expr) else node
         for left in self.question.left:
             if not left.parameter:
                 state.change((left.name, *left.rest), left.mark)
                 continue
-            for path in _given_as(call, left):
+            for path in given_as(call, left):
                 state.change((*path, *left.rest), left.mark)
 
     def _ask(self, mark: Mark, state: State) -> None:
@@ -456,25 +360,8 @@ def names_stored(node: ast.AST) -> set[str]:
     return {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
 
 
-def _sources(node: ast.AST) -> list[Path]:
-    """Give the paths whose elements a loop goes over, through `enumerate`, `zip`, `.items()` and the like."""
-    path = path_of(node)
-    if path is not None:
-        return [path]
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in PASSING_ON:
-        found = [_sources(each) for each in node.args]
-        return [path for each in found for path in each] if all(found) and not node.keywords else []
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("items", "values"):
-        return _sources(node.func.value)
-    return []
-
-
 def _evaluated(node: ast.AST) -> bool:
     return isinstance(node, (ast.expr, ast.keyword, ast.FormattedValue, ast.Slice))
-
-
-def _name(node: ast.Call) -> str:
-    return node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
 
 
 def _dotted(node: ast.AST) -> str:
@@ -486,36 +373,3 @@ def _dotted(node: ast.AST) -> str:
 
 def _lazy(node: ast.GeneratorExp) -> str:
     return f"the generator in line {node.lineno} makes each call only when it is asked for the next element"
-
-
-def _may_change(module: Module, function: Body, call: ast.Call, number: int) -> bool:
-    names = parameters(function)
-    if names and names[0] in ("self", "cls"):
-        names = names[1:]
-    if number < len(call.args):
-        name = names[number] if number < len(names) else ""
-    else:
-        name = call.keywords[number - len(call.args)].arg or ""
-    return not name or changes(module, function, name)
-
-
-def _given_as(call: ast.AST, left: Left) -> list[Path]:
-    """Give the paths of the arguments that may have been given as the parameter in which the answer was left."""
-    if not isinstance(call, ast.Call) or left.function is None:
-        return []
-    names = parameters(left.function)
-    method = isinstance(call.func, ast.Attribute) and bool(names) and names[0] in ("self", "cls")
-    given: dict[str, ast.expr] = dict(zip(names[1:] if method else names, call.args, strict=False))
-    if method and isinstance(call.func, ast.Attribute):
-        given[names[0]] = call.func.value
-    given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
-    found = given.get(left.name)
-    if found is not None:
-        path = path_of(found)
-        return [path] if path else [(name,) for name in sorted(names_read(found))]
-    starred = any(isinstance(each, ast.Starred) for each in call.args) or any(k.arg is None for k in call.keywords)
-    return (
-        [(name,) for each in (*call.args, *(k.value for k in call.keywords)) for name in names_read(each)]
-        if starred
-        else []
-    )

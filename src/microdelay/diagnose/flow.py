@@ -13,9 +13,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from microdelay.diagnose.callees import Reads, local_names
-from microdelay.diagnose.evaluate import Left, Question
-from microdelay.diagnose.source import COMPREHENSIONS, LOOPS, Body, Module, parameters, without_await
+from microdelay.diagnose.keeping import is_dropped
+from microdelay.diagnose.source import COMPREHENSIONS, LOOPS, Body, Module, parameters
 from microdelay.diagnose.taint import CARRIES, MAYBE, Mark, strongest
+from microdelay.diagnose.values import Left, Question
 from microdelay.diagnose.walk import Walk
 
 INDEPENDENT, DEPENDENT, UNKNOWN = "independent", "dependent", "unknown"
@@ -43,8 +44,8 @@ def between(
     """Judge two calls of one function, the second of which ran after the first.
 
     `later_turn`: a loop around both came to its next turn in between. `left` is what the functions that the first
-    call leads to leave behind of the answer, `reads` what those of the second read; `kept` says that those of the second
-    leave something behind too. `also` are expressions that give the first call's answer (a cursor's `fetchone()`).
+    call leads to leave behind of the answer, `reads` what those of the second read; `kept` says that those of the
+    second leave something behind too. `also` are expressions that give the first answer (`fetchone()`).
     """
     scope = module.scope(first)
     if module.scope(second) is not scope:
@@ -62,7 +63,7 @@ def between(
     if mark.level == MAYBE:
         return Verdict(UNKNOWN, (_sentence(mark, first, second),))
     for call, keeps in ((first, bool(left)), (second, kept)):
-        if _dropped(module, call) and not keeps:
+        if is_dropped(module, call) and not keeps:
             why = f"the answer of the call in line {call.lineno} is not used: it may be made for its effect"
             return Verdict(UNKNOWN, (why,))
     return Verdict(INDEPENDENT, (_nothing(module, first, second, later_turn),))
@@ -163,10 +164,3 @@ def _under(module: Module, node: ast.AST, top: ast.AST, around: ast.AST) -> bool
             return True
         node = module.parents[node]
     return False
-
-
-def _dropped(module: Module, call: ast.expr) -> bool:
-    statement = module.parents.get(call)
-    while isinstance(statement, ast.Await):
-        statement = module.parents.get(statement)
-    return isinstance(statement, ast.Expr) and without_await(statement.value) is without_await(call)

@@ -48,7 +48,12 @@ class Walk(Evaluator):
             state = State()
             self.value(body.body, state)
             return state
-        return joined([self.block(getattr(body, "body", []), State()), *self.returned]) or State()
+        statements: list[ast.stmt] = getattr(body, "body", [])
+        if self.second is not None:  # what stands behind the statement with the second call is of no matter
+            around = {self.second, *self.module.ancestors(self.second)}
+            until = next((number for number, each in enumerate(statements) if each in around), len(statements))
+            statements = statements[: until + 1]
+        return joined([self.block(statements, State()), *self.returned]) or State()
 
     def block(self, statements: Sequence[ast.stmt], state: State | None) -> State | None:
         """Follow statements; None if none of the ways through them comes to their end."""

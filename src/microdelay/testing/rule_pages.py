@@ -7,6 +7,7 @@ import inspect
 import sys
 import textwrap
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 from microdelay.diagnose.rule import Rule, rules
@@ -56,7 +57,7 @@ def _thresholds(source: str) -> list[str]:
     """Give each named number with the sentence that stands below it: unit, reason, source."""
     found: list[str] = []
     statements = ast.parse(source).body
-    for statement, below in zip(statements, statements[1:], strict=False):
+    for statement, below in pairwise(statements):
         if not isinstance(statement, (ast.Assign, ast.AnnAssign)) or not isinstance(below, ast.Expr):
             continue
         target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
