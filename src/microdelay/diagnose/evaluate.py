@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from microdelay.diagnose.callees import PACING, Reads, names, reads_of
-from microdelay.diagnose.keeping import keep
+from microdelay.diagnose.keeping import FILES, OPENING, keep
 from microdelay.diagnose.source import COMPREHENSIONS, LOOPS, Body, names_read, parameters, without_await
 from microdelay.diagnose.taint import (
     ANY_ITEM,
@@ -191,7 +191,8 @@ class Evaluator:
             self.keep_apart(
                 state, f"`{_dotted(node.func)}` in line {node.lineno} keeps the calls apart, perhaps on purpose"
             )
-        return strongest([function, given])
+        files = state.held.get(FILES, CLEAN) if name in OPENING else CLEAN
+        return strongest([function, given, Mark(files.level, "the file" if files.level else "", files.line)])
 
     def keep_apart(self, state: State, why: str) -> None:
         """Note something between the calls that may be there on purpose."""

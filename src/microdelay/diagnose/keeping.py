@@ -10,6 +10,12 @@ from microdelay.diagnose.source import Module
 from microdelay.diagnose.taint import ANY_ITEM, MAYBE, Mark, Path, State, path_of
 from microdelay.diagnose.values import called, may_change
 
+FILES: Path = ("<files>",)
+"""Where what is written to a file is kept: whoever opens one may read it."""
+
+WRITING = frozenset({"dump", "save", "write", "write_bytes", "write_text", "writelines"})
+OPENING = frozenset({"open", "read_bytes", "read_text"})
+
 
 def keep(
     module: Module, node: ast.Call, given: Mark, marks: Sequence[tuple[ast.expr, Mark]], state: State
@@ -23,8 +29,10 @@ def keep(
             state.change((*path, ANY_ITEM), Mark(given.level, given.name, node.lineno))
         elif path == ("self",):
             _keep_in_self(module, name, given, node.lineno, state)
-        elif name not in LOGGING and not READING.search(name) and (dropped or path[0] not in module.imported):
+        elif name not in LOGGING and _may_keep(name, path[0] in module.imported, dropped):
             state.change(path, maybe)
+    if name in WRITING:
+        state.change(FILES, maybe)
     functions = module.functions.get(name, ())
     harmless = name in ADDING or name in LOGGING or name == "print" or (keeps_nothing(name) and not dropped)
     if harmless and not functions:
@@ -35,6 +43,12 @@ def keep(
             continue
         if not functions or any(may_change(module, each, node, number) for each in functions):
             state.change(path, maybe)
+
+
+def _may_keep(method: str, imported: bool, dropped: bool) -> bool:
+    """Tell whether an object may keep what its method is given: one whose answer is dropped is called for that."""
+    reading = bool(READING.search(method))
+    return (dropped and not (imported and reading)) or (not reading and not imported)
 
 
 def is_dropped(module: Module, node: ast.AST) -> bool:

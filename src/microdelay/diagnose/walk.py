@@ -152,7 +152,7 @@ class Walk(Evaluator):
 
     def _functiondef(self, node: ast.FunctionDef | ast.AsyncFunctionDef, state: State) -> State:
         heads = [*node.decorator_list, *node.args.defaults, *node.args.kw_defaults]
-        mark = strongest([self.value(each, state) for each in heads])
+        mark = strongest([*(self.value(each, state) for each in heads), *self.conditions, *deciding(state)])
         state.bind(node.name, mark, frozenset(Link((name,), False) for name in names_read(node) - {node.name}))
         state.functions[node.name] = node
         return state
@@ -171,12 +171,14 @@ class Walk(Evaluator):
         self.conditions.pop()
         return self._leaving(after, test, node.body, node.orelse)
 
-    def _leaving(self, after: State | None, test: Mark, *blocks: Sequence[ast.stmt]) -> State | None:
-        """Note for what follows that leaving here depended on the answer."""
+    def _leaving(
+        self, after: State | None, test: Mark, *blocks: Sequence[ast.stmt], inner: bool = False
+    ) -> State | None:
+        """Note for what follows that leaving here depended on the answer; `inner` blocks are those of a loop."""
         if after is None or not test.level:
             return after
         for block in blocks:
-            for key, line in self._ways_out(block):
+            for key, line in self._ways_out(block, inner):
                 name = f"`{test.name}`" if test.name else "the first answer"
                 what = {"function": "the function goes on", "loop": "the loop goes on"}.get(key[0], "this turn goes on")
                 mark = Mark(test.level, test.name, line, f"{name} decides in line {line} whether {what}")
@@ -213,7 +215,8 @@ class Walk(Evaluator):
                 break
             after = after if turn else self._turn(node, frame, test, state)
             state = joined([state, after]) or state
-        return self._after_loop(node, frame, [*exits, None if endless else state])
+        after_all = self._after_loop(node, frame, [*exits, None if endless else state])
+        return self._leaving(after_all, test, node.body, inner=True)
 
     def _for(self, node: ast.For | ast.AsyncFor, state: State) -> State | None:
         over = self.goes_over(node.iter, state)
@@ -231,7 +234,7 @@ class Walk(Evaluator):
             if turn and self._settled(state, after):
                 break
             state = joined([state, after]) or state
-        return self._after_loop(node, frame, [state])
+        return self._leaving(self._after_loop(node, frame, [state]), decided, node.body, inner=True)
 
     _asyncfor = _for
 
