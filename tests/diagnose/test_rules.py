@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def test_drawing(rule: str, kind: str, drawing: str, tmp_path: Path) -> None:
         assert each.what
         assert each.remedy
         assert each.snippet
+        compile(each.snippet, "snippet", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         assert each.edits
         assert each.count > 0
         assert each.total_ns > 0

@@ -37,7 +37,7 @@ def fan_out(sites: Sequence[Place]) -> str:
     awaits = any(isinstance(node, ast.Await) for node in nodes)
     for node in nodes:
         inner = _joined_already(node)
-        calls += [_deferred(each) for each in inner] or [_deferred(node)]
+        calls += [ast.unparse(each) for each in inner] or [_deferred(node)]
         targets += _targets(parsed, node, len(targets))
     listed = "".join(f"    {call},\n" for call in calls)
     return f"{IMPORT}\n\n{_after(parsed, nodes)}{', '.join(targets)} = {'await ' * awaits}fan_out([\n{listed}])"
@@ -86,7 +86,7 @@ def cached(function: str, file: str, line: int) -> str:
     parsed = module(file)
     node = parsed.function(function, line) if parsed else None
     if parsed is None or not isinstance(node, Function):
-        return "from microdelay import cached\n\n@cached(ttl=60)  # seconds for which an answer may be old\ndef ..."
+        return "from microdelay import cached\n\n@cached(ttl=60)  # seconds for which an answer may be old\ndef call():\n    ..."
     head = "async def" if isinstance(node, ast.AsyncFunctionDef) else "def"
     return (
         "from microdelay import cached\n\n@cached(ttl=60)  # seconds for which an answer may be old\n"
@@ -100,7 +100,7 @@ def cached_call(site: Place) -> str:
     node = parsed.expression(site) if parsed else None
     decorator = "from microdelay import cached\n\n@cached(ttl=60)  # seconds for which an answer may be old\n"
     if parsed is None or node is None or isinstance(parsed.parents[node], ast.withitem):
-        return f"# the request in a function of its own, with\n{decorator}def ..."
+        return f"# the request in a function of its own, with\n{decorator}def call():\n    ..."
     head = "async def" if isinstance(parsed.scope(node), ast.AsyncFunctionDef) else "def"
     return f"{decorator}{head} fetch():\n    return {ast.unparse(node)}"
 
@@ -166,11 +166,7 @@ def _deferred(node: ast.expr) -> str:
         return ast.unparse(node.value)
     if isinstance(node, ast.Call) and not node.args and not node.keywords:
         return ast.unparse(node.func)
-    return ast.unparse(node) if not isinstance(node, ast.Call) or _is_deferred(node) else f"lambda: {ast.unparse(node)}"
-
-
-def _is_deferred(node: ast.Call) -> bool:
-    return isinstance(node.func, ast.Name) and node.func.id == "partial"
+    return f"lambda: {ast.unparse(node)}"
 
 
 def _joined_already(node: ast.expr) -> list[ast.expr]:

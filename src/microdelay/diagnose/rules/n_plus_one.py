@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from statistics import median
@@ -149,10 +150,18 @@ def _edits(queries: Sequence[_Query]) -> list[Replace]:
     return edits
 
 
+_KEY = re.compile(r"([\w.]+) = (?:\?|%s|\$1|:\w+)")
+
+
 def _snippet(text: str) -> str:
-    head, equals, tail = text.partition("= ?")
-    shape = f"{head}IN (?, ?, …){tail}" if equals else f"{text}  -- once, for all rows"
-    return f"# before the loop, once, with all keys; then pick each row's part from the answer\n{shape}"
+    key = _KEY.search(text)
+    if key is None:
+        return f"# before the loop, once, for all rows\n# {text}"
+    shape = f"{text[: key.start()]}{key[1]} IN (?, ?, …){text[key.end() :]}"
+    columns = shape[len("SELECT ") :].partition(" FROM ")[0]
+    if shape.upper().startswith("SELECT ") and columns.strip() != "*" and key[1] not in columns:
+        shape = f"SELECT {key[1]}, {shape[len('SELECT ') :]}"
+    return f"# before the loop, once, with all keys; then pick each row's part by {key[1]}\n# {shape}"
 
 
 FIRES = {
