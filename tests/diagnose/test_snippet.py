@@ -38,8 +38,8 @@ def test_calls_that_are_joined_already_are_taken_along(tmp_path: Path) -> None:
 from microdelay import fan_out
 
 a, b, c = await fan_out([
-    one,
-    lambda: two(1),
+    one(),
+    two(1),
     three(x=2),
 ])""")
 

@@ -20,6 +20,8 @@ from microdelay.spans import Place
 
 IMPORT = "from microdelay import fan_out"
 
+CACHED = "from microdelay import cached\n\n@cached(ttl=60)  # seconds for which an answer may be old\n"
+
 MAX_STATEMENT = 400
 """Characters of a statement that a snippet quotes."""
 
@@ -86,23 +88,19 @@ def cached(function: str, file: str, line: int) -> str:
     parsed = module(file)
     node = parsed.function(function, line) if parsed else None
     if parsed is None or not isinstance(node, Function):
-        return "from microdelay import cached\n\n@cached(ttl=60)  # seconds for which an answer may be old\ndef call():\n    ..."
+        return f"{CACHED}def call():\n    ..."
     head = "async def" if isinstance(node, ast.AsyncFunctionDef) else "def"
-    return (
-        "from microdelay import cached\n\n@cached(ttl=60)  # seconds for which an answer may be old\n"
-        f"{head} {node.name}({ast.unparse(node.args)}):\n    ...  # as it is"
-    )
+    return f"{CACHED}{head} {node.name}({ast.unparse(node.args)}):\n    ...  # as it is"
 
 
 def cached_call(site: Place) -> str:
     """Give the call at `site`, which stands in a function that does more, in a cached function of its own."""
     parsed = module(site.file)
     node = parsed.expression(site) if parsed else None
-    decorator = "from microdelay import cached\n\n@cached(ttl=60)  # seconds for which an answer may be old\n"
     if parsed is None or node is None or isinstance(parsed.parents[node], ast.withitem):
-        return f"# the request in a function of its own, with\n{decorator}def call():\n    ..."
+        return f"# the request in a function of its own, with\n{CACHED}def call():\n    ..."
     head = "async def" if isinstance(parsed.scope(node), ast.AsyncFunctionDef) else "def"
-    return f"{decorator}{head} fetch():\n    return {ast.unparse(node)}"
+    return f"{CACHED}{head} call():\n    return {ast.unparse(node)}"
 
 
 def to_thread(site: Place) -> str:
