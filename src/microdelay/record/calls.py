@@ -95,7 +95,8 @@ def locate(frame: FrameType | None, activity: int, start_ns: int) -> Site:
         code = frame.f_code
         if code is boundary:
             break
-        if is_user_file(code.co_filename):
+        known = _is_user.get(code.co_filename)
+        if known or (known is None and is_user_file(code.co_filename)):
             invocation = _held(frame)
             if invocation is not None:
                 site = invocation, code, frame.f_lasti

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, overload
 
-from microdelay.record import activities
-from microdelay.record.events import cpu_now, now, state
-from microdelay.record.measure import record
+from microdelay.record.events import now, state
+from microdelay.record.measure import NO_CPU, record
 from microdelay.spans import INTERNAL, TRACE
 
 P = ParamSpec("P")
@@ -23,7 +22,7 @@ class span:  # noqa: N801  # reads as a function: with microdelay.span("name")
     `attributes` are written as they are: strings, numbers and booleans; keep secrets out of them.
     """
 
-    __slots__ = ("_attributes", "_cpu", "_kind", "_name", "_start")
+    __slots__ = ("_attributes", "_kind", "_name", "_start")
 
     def __init__(self, name: str, *, kind: str = INTERNAL, **attributes: str | float | bool) -> None:
         self._name = name
@@ -33,20 +32,15 @@ class span:  # noqa: N801  # reads as a function: with microdelay.span("name")
 
     def __enter__(self) -> span:
         if state.on:
-            self._cpu = cpu_now()
             self._start = now()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if state.on and self._start:
-            end = now()
-            # Other tasks run in this thread while this one waits: its clock says nothing about the block.
-            cpu = -1 if activities.current_task() else cpu_now()
-            record(
-                self._kind, self._name, self._start, end, cpu=(self._cpu, cpu), details=self._attributes, error=error
-            )
+        if self._start:
+            # The clock of the thread's processor time is not read: it would cost as much as all the rest.
+            record(self._kind, self._name, self._start, now(), NO_CPU, self._attributes, error)
 
 
 @overload

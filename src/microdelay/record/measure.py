@@ -29,12 +29,11 @@ NO_DETAILS: Details = {}
 NO_CPU: Cpu = (-1, -1)
 
 
-def record(
+def record(  # noqa: PLR0917  # called once a span: by position is cheapest
     kind: str,
     name: str,
     start_ns: int,
     end_ns: int,
-    *,
     cpu: Cpu = NO_CPU,
     details: Details = NO_DETAILS,
     error: BaseException | None = None,
@@ -43,8 +42,8 @@ def record(
     """Queue one span; `depth` frames above this one stands the wrapper of the call that waited.
 
     The call site is looked up here, after the wait: the frames are the same ones as before it, and a call that turns
-    out too short to keep has cost nothing. Pushes (SPAN, start_ns, end_ns, cpu_start, cpu_end, activity, invocation,
-    code, offset, kind, name, details, error).
+    out too short to keep has cost nothing. Pushes (SPAN, start_ns, end_ns, (cpu before, cpu after), activity,
+    (invocation, code, offset), kind, name, details, error).
     """
     if not state.on:
         return
@@ -52,7 +51,7 @@ def record(
         activity = activities.current()
         site = locate(sys._getframe(depth + 1), activity, start_ns)
         failure = type(error).__name__ if error is not None else ""
-        push((SPAN, start_ns, end_ns, *cpu, activity, *site, kind, name, details, failure))
+        push((SPAN, start_ns, end_ns, cpu, activity, site, kind, name, details, failure))
     except Exception as problem:
         stand_aside(f"record {kind}", problem)
 
@@ -142,4 +141,4 @@ def _finish(  # noqa: PLR0917  # called once a span: by position is cheapest
             details = describe(result, args, kwargs)
     except Exception as problem:
         stand_aside(f"describe {name or kind}", problem)
-    record(kind, name, start_ns, end_ns, cpu=cpu, details=details, error=error, depth=2)
+    record(kind, name, start_ns, end_ns, cpu, details, error, 2)

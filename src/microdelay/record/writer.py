@@ -209,7 +209,7 @@ class Writer:
         return known
 
     def _span(self, event: Event) -> None:
-        (_, start, end, cpu_start, cpu_end, activity, invocation, code, lasti, kind, name, details, error) = event
+        _, start, end, (cpu_start, cpu_end), activity, (invocation, code, lasti), kind, name, details, error = event
         self._spans += 1
         site = self._site(code, lasti)
         left = self._tokens_left.get(site, TOKENS_PER_PLACE)

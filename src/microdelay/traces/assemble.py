@@ -1,8 +1,8 @@
 """Finds the unit of work of a program, and cuts its recording into traces: one for each execution of that unit.
 
 In this order: traces marked by hand (`@microdelay.trace`); the function named by `--trace-root`; the outermost
-function that is called again and again from one place, waits at two places or more, and accounts for most of the
-waiting. A program without one is one trace.
+function that is called again and again from one place, waits at two places or more (its own or further in), and
+accounts for most of the waiting. A program without one is one trace.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class _Function:
 
     calls: list[Invocation] = field(default_factory=list)
     wait_ns: int = 0
-    places: set[Place | None] = field(default_factory=set)
+    places: set[Place | None] = field(default_factory=set)  # of waits, here or further in
+    own_places: set[Place | None] = field(default_factory=set)  # in this function, from which they were reached
     depth: int = 0
 
 
@@ -94,7 +95,7 @@ def _found(recording: Recording) -> list[Invocation]:
     candidates = [
         function
         for function in functions.values()
-        if len(function.places) >= MIN_PLACES
+        if max(len(function.places), len(function.own_places)) >= MIN_PLACES
         and function.wait_ns >= MIN_SHARE * total_ns
         and _repeats(recording, function.calls)
     ]
@@ -123,13 +124,23 @@ def _functions(recording: Recording) -> tuple[dict[tuple[str, str], _Function], 
         seen: set[tuple[str, str]] = set()
         for depth, call in enumerate(reversed(chain)):
             key = call.file, call.function
+            function = functions[key]
             if key not in seen:
                 seen.add(key)
-                function = functions[key]
                 function.wait_ns += wait_ns
                 function.places.add(place)
                 function.depth = max(function.depth, depth)
+            function.own_places.add(_place_in(recording, chain, len(chain) - 1 - depth) or place)
     return functions, total_ns
+
+
+def _place_in(recording: Recording, chain: Sequence[Invocation], index: int) -> Place | None:
+    """Give the place in one call of a chain (innermost first) at which the next one inside it was made."""
+    if index == 0:
+        return None
+    inner = chain[index - 1]
+    owner = recording.activities.get(inner.activity)
+    return inner.site if inner.caller or owner is None else owner.site
 
 
 def _waits(recording: Recording) -> list[tuple[Place | None, int, int]]:

@@ -167,12 +167,13 @@ class _Builder:
         for key, activity in self._rows(b"JOIN"):
             if activity:
                 joins[key].append(activity)
-        spans = sorted(self._spans(), key=lambda span: (span.start_ns, -span.end_ns, -span.id))
+        activities = self._activities()
+        spans = [_placed(span, activities) for span in self._spans()]
+        spans.sort(key=lambda span: (span.start_ns, -span.end_ns, -span.id))
         steps = self._steps(joins)
         last = max(
             [self._done.get("end_ns", 0), *(span.end_ns for span in spans), *(s[-1].end_ns for s in steps.values())]
         )
-        activities = self._activities()
         return Recording(
             spans=spans,
             invocations=_settled(_begun(self._invocations(), spans), activities, last),
@@ -264,6 +265,15 @@ class _Builder:
         for lane in steps.values():
             lane.sort(key=lambda step: step.start_ns)
         return dict(steps)
+
+
+def _placed(span: Span, activities: Mapping[int, Activity]) -> Span:
+    """Let a span without user code around it stand where its task or work item was created."""
+    owner = activities.get(span.activity)
+    while span.site is None and owner is not None:
+        span = replace(span, site=owner.site, invocation=owner.invocation)
+        owner = activities.get(owner.parent) if owner.parent < owner.id else None
+    return span
 
 
 def _begun(invocations: dict[int, Invocation], spans: Sequence[Span]) -> dict[int, Invocation]:

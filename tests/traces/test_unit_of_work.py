@@ -1,0 +1,222 @@
+"""Which function a program's unit of work is, found without a word from the user, or said by the user."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from microdelay.errors import UsageError
+from microdelay.traces import Recording, Trace, assemble
+
+Record = Callable[..., Recording]
+
+
+def summary(traces: list[Trace]) -> tuple[set[str], int]:
+    return {trace.name for trace in traces}, len(traces)
+
+
+def kinds(trace: Trace) -> list[str]:
+    return [span.name for span in trace.spans]
+
+
+LOOP = """
+    import time
+    def fetch(seconds):
+        time.sleep(seconds)
+    def handle(number):
+        fetch(0.001)
+        time.sleep(0.001)
+    def main():
+        time.sleep(0.001)
+        for number in range(8):
+            handle(number)
+    main()
+"""
+
+
+def test_the_function_that_main_calls_in_a_loop(recording: Record) -> None:
+    traces = assemble(recording(LOOP))
+    assert summary(traces) == ({"handle"}, 8)
+    assert [kinds(trace) for trace in traces] == [["time.sleep", "time.sleep"]] * 8
+    assert [trace.id for trace in traces] == list(range(1, 9))
+    assert all(before.end_ns <= after.start_ns for before, after in zip(traces, traces[1:], strict=False))
+
+
+def test_tasks_that_are_gathered(recording: Record) -> None:
+    traces = assemble(
+        recording(
+            """
+            import asyncio
+            async def handle(number):
+                await asyncio.sleep(0.002)
+                await asyncio.gather(asyncio.sleep(0.002), asyncio.create_task(asyncio.sleep(0.003)))
+            async def main():
+                await asyncio.gather(*(handle(number) for number in range(6)))
+            asyncio.run(main())
+            """
+        )
+    )
+    assert summary(traces) == ({"handle"}, 6)
+    assert [len(trace.spans) for trace in traces] == [3] * 6
+    assert [len(trace.activities) for trace in traces] == [3] * 6
+
+
+def test_what_a_pool_maps(recording: Record) -> None:
+    traces = assemble(
+        recording(
+            """
+            import time
+            from concurrent.futures import ThreadPoolExecutor
+            def handle(number):
+                time.sleep(0.002)
+                time.sleep(0.003)
+            with ThreadPoolExecutor(3) as pool:
+                list(pool.map(handle, range(6)))
+            """
+        )
+    )
+    assert summary(traces) == ({"handle"}, 6)
+    assert [len(trace.spans) for trace in traces] == [2] * 6
+
+
+def test_a_wrapper_that_waits_for_its_turn_is_not_the_unit(recording: Record) -> None:
+    traces = assemble(
+        recording(
+            """
+            import asyncio
+            async def handle(number):
+                await asyncio.sleep(0.002)
+                await asyncio.sleep(0.003)
+            async def limited(gate, number):
+                async with gate:
+                    await handle(number)
+            async def main():
+                gate = asyncio.Semaphore(2)
+                await asyncio.gather(*(limited(gate, number) for number in range(6)))
+            asyncio.run(main())
+            """
+        )
+    )
+    assert summary(traces) == ({"handle"}, 6)
+    assert max(trace.duration_ns for trace in traces) < 2 * min(trace.duration_ns for trace in traces) + 10**7
+
+
+def test_a_helper_that_is_called_three_times_is_not_the_unit(recording: Record) -> None:
+    source = """
+        import time
+        def get(url):
+            time.sleep(0.002)
+            return url
+        def a():
+            r1 = get("u1")
+            r2 = get("u2")
+            r3 = get("u3")
+            return r1, r2, r3
+    """
+    assert summary(assemble(recording(source + "    a()\n"))) == ({"agent.py"}, 1)
+    assert summary(assemble(recording(source + "    for _ in range(4): a()\n"))) == ({"a"}, 4)
+
+
+def test_a_program_without_a_unit_is_one_trace(recording: Record) -> None:
+    made = recording("import time\ndef work():\n    time.sleep(0.002)\nwork()\ntime.sleep(0.002)\n")
+    (trace,) = assemble(made)
+    assert (trace.name, len(trace.spans)) == ("agent.py", 2)
+    assert trace.duration_ns >= 4_000_000
+
+
+def test_of_two_units_the_one_that_waits_most(recording: Record) -> None:
+    traces = assemble(
+        recording(
+            """
+            import time
+            def ingest(number):
+                time.sleep(0.001)
+                time.sleep(0.001)
+            def answer(number):
+                time.sleep(0.004)
+                time.sleep(0.004)
+            for number in range(5): ingest(number)
+            for number in range(5): answer(number)
+            """
+        )
+    )
+    assert summary(traces) == ({"answer"}, 5)
+
+
+@pytest.mark.parametrize("root", ["__main__:fetch", "agent:fetch", ":fetch"])
+def test_a_root_that_is_named_wins(recording: Record, root: str) -> None:
+    assert summary(assemble(recording(LOOP), root)) == ({"fetch"}, 8)
+
+
+def test_a_root_can_be_given_to_run(recording: Record) -> None:
+    assert summary(assemble(recording(LOOP, "--trace-root", "agent:fetch"))) == ({"fetch"}, 8)
+
+
+def test_a_root_that_never_ran_is_refused(recording: Record) -> None:
+    with pytest.raises(UsageError, match="no call of agent:nowhere"):
+        assemble(recording(LOOP), "agent:nowhere")
+
+
+def test_a_root_inside_itself_counts_once(recording: Record) -> None:
+    source = """
+        import time
+        def dive(depth):
+            time.sleep(0.001)
+            if depth: dive(depth - 1)
+        for _ in range(3): dive(2)
+    """
+    traces = assemble(recording(source), "agent:dive")
+    assert [len(trace.spans) for trace in traces] == [3, 3, 3]
+
+
+def test_a_mark_wins_over_what_would_be_found(recording: Record) -> None:
+    source = LOOP.replace("def fetch", "@microdelay.trace\n    def fetch").replace("import time", "import microdelay, time")
+    traces = assemble(recording(source))
+    assert summary(traces) == ({"fetch"}, 8)
+    assert [kinds(trace) for trace in traces] == [["time.sleep"]] * 8
+
+
+def test_marked_coroutines_with_a_name(recording: Record) -> None:
+    traces = assemble(
+        recording(
+            """
+            import asyncio, microdelay
+            @microdelay.trace(name="turn")
+            async def handle():
+                await asyncio.sleep(0.002)
+            async def main():
+                await asyncio.gather(*(handle() for _ in range(3)))
+            asyncio.run(main())
+            """
+        )
+    )
+    assert summary(traces) == ({"turn"}, 3)
+    assert [kinds(trace) for trace in traces] == [["asyncio.sleep"]] * 3
+
+
+def test_a_worker_in_the_background_belongs_to_no_trace(recording: Record) -> None:
+    traces = assemble(
+        recording(
+            """
+            import queue, threading, time
+            jobs = queue.Queue()
+            def worker():
+                while True:
+                    job = jobs.get()
+                    if job is None: return
+                    time.sleep(0.0005)
+            thread = threading.Thread(target=worker)
+            def handle(number):
+                if number == 0: thread.start()
+                time.sleep(0.002)
+                jobs.put(number)
+                time.sleep(0.002)
+            for number in range(5): handle(number)
+            jobs.put(None)
+            """
+        )
+    )
+    assert summary(traces) == ({"handle"}, 5)
+    assert [len(trace.spans) for trace in traces] == [2] * 5
+    assert {len(trace.activities) for trace in traces} == {1}
