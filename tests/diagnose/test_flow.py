@@ -8,8 +8,8 @@ import textwrap
 import pytest
 from tests.diagnose.flow_cases import LATER_TURNS, LOOPS, NOT_INDEPENDENT, PAIRS
 
-from microdelay.diagnose import flow
-from microdelay.diagnose.source import Module
+from microdelay.diagnose.dataflow import flow
+from microdelay.diagnose.dataflow.source import Module
 
 
 def parsed(source: str) -> Module:

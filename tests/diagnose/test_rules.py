@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from microdelay.diagnose.case import Case
-from microdelay.diagnose.flow import DEPENDENT
+from microdelay.diagnose.dataflow.flow import DEPENDENT
 from microdelay.diagnose.rule import Finding, rules
 from microdelay.testing import draw
 from microdelay.traces import assemble

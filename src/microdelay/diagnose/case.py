@@ -35,13 +35,14 @@ class Case:
     @cached_property
     def outermost(self) -> Mapping[int, Sequence[Span]]:
         """For each trace, the spans of it that stand in no other span of a wait; a log call's request is the log's."""
-        recording = self.recording
         found: dict[int, list[Span]] = {}
         for trace in self.traces:
-            found[trace.id] = [span for span in trace.spans if not self._inside_wait(span, recording)]
+            found[trace.id] = [span for span in trace.spans if not self.inside_wait(span)]
         return found
 
-    def _inside_wait(self, span: Span, recording: Recording) -> bool:
+    def inside_wait(self, span: Span) -> bool:
+        """Tell whether a span is part of a request or of a log call."""
+        recording = self.recording
         parent = recording.parents.get(span.id, 0)
         while parent:
             if recording.by_id[parent].kind in (LOG, HTTP):

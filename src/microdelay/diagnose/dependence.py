@@ -1,6 +1,6 @@
 """May two calls that ran one after the other run together? Evidence, strongest first, and never a guess.
 
-1. What the source says (`flow.py`): the second is made of the first's answer, or the answer decides about it; also
+1. What the source says (`dataflow/`): the second is made of the first's answer, or the answer decides about it; also
    through what the functions below the first call leave behind and those below the second read.
 2. A value that came out of the first and went into the second (fingerprints).
 3. What the calls do by protocol: a request that may change something is not moved without a caveat, nor is one past a
@@ -12,14 +12,14 @@ Independent is said only when the source says so and nothing else speaks against
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from microdelay.diagnose import flow
-from microdelay.diagnose.callees import Reads, reads_of, shared_writes
 from microdelay.diagnose.case import Case, Unit
-from microdelay.diagnose.flow import DEPENDENT, INDEPENDENT, UNKNOWN, Verdict
-from microdelay.diagnose.source import Body, Module, module
-from microdelay.diagnose.values import Left
+from microdelay.diagnose.dataflow import flow
+from microdelay.diagnose.dataflow.callees import Reads, reads_of, shared_writes
+from microdelay.diagnose.dataflow.flow import DEPENDENT, INDEPENDENT, UNKNOWN, Verdict
+from microdelay.diagnose.dataflow.source import Body, Module, module
+from microdelay.diagnose.dataflow.values import Left
 from microdelay.spans import DB, HTTP, LOG, SLEEP, Place, Span
 from microdelay.traces.model import Invocation, Trace
 
@@ -51,21 +51,35 @@ def judge_pair(case: Case, pairs: Sequence[Pair], later_turn: bool = False) -> V
     `later_turn`: a loop around both came to its next turn in between.
     """
     _, first, second = pairs[0]
+    return _combined(case, pairs, followed(first.site, lambda: _from_source(first, second, later_turn)))
+
+
+def followed(site: Place, judge: Callable[[], Verdict]) -> Verdict:
+    """Give what `judge` says of the source at a place; unknown where it fails.
+
+    Source is anybody's: what we fail to read does not end the diagnosis.
+    """
+    try:
+        return judge()
+    except Exception as error:
+        why = f"microdelay could not follow {site.file}:{site.line} ({type(error).__name__}; please report it)"
+        return Verdict(UNKNOWN, (why,))
+
+
+def _from_source(first: Unit, second: Unit, later_turn: bool) -> Verdict:
     parsed = module(first.site.file)
     one = parsed.expression(first.site) if parsed else None
     two = parsed.expression(second.site) if parsed else None
     if parsed is None or one is None or two is None or second.site.file != first.site.file:
-        return _combined(case, pairs, _no_source(first.site))
+        return _no_source(first.site)
     bodies = _bodies(first.path), _bodies(second.path)
     if None in bodies[0] or None in bodies[1]:
         missing = next(call for call in (*first.path, *second.path) if _body(call) is None)
-        return _combined(case, pairs, _no_source(Place(missing.file, missing.line, missing.function)))
+        return _no_source(Place(missing.file, missing.line, missing.function))
     left, reads, kept = _left_behind(first), _reads(second), bool(_left_behind(second))
     if one is two:
-        static = flow.in_loop(parsed, one, left=left, reads=reads, kept=kept)
-    else:
-        static = flow.between(parsed, one, two, later_turn=later_turn, left=left, reads=reads, kept=kept)
-    return _combined(case, pairs, static)
+        return flow.in_loop(parsed, one, left=left, reads=reads, kept=kept)
+    return flow.between(parsed, one, two, later_turn=later_turn, left=left, reads=reads, kept=kept)
 
 
 def judge_loop(case: Case, pairs: Sequence[Pair]) -> Verdict:
@@ -172,7 +186,7 @@ def _body(call: Invocation) -> Body | None:
 def _paused(case: Case, pairs: Sequence[Pair]) -> Verdict | None:
     for trace, first, second in pairs[:LOOKED_AT]:
         for span in case.recording.within(trace.activity, first.start_ns, second.end_ns):
-            if span.kind == SLEEP:
+            if span.kind == SLEEP and span.attributes.get("seconds") != 0 and not case.inside_wait(span):
                 where = f"{span.site.file.rpartition('/')[2]}:{span.site.line}" if span.site else "somewhere"
                 return Verdict(UNKNOWN, (f"a pause ({where}) keeps the calls apart, perhaps on purpose",))
     return None

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from microdelay.diagnose import accounts
 from microdelay.diagnose.case import Case
+from microdelay.diagnose.dataflow.flow import DEPENDENT, UNKNOWN
 from microdelay.diagnose.edits import VIEWS, Edit
-from microdelay.diagnose.flow import DEPENDENT, UNKNOWN
 from microdelay.diagnose.price import Fleet
 from microdelay.diagnose.program import Program, compile_program
 from microdelay.diagnose.replay import fidelity, replay

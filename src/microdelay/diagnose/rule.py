@@ -1,22 +1,23 @@
 """What a rule is: a module in `rules/` that looks at a case and gives what it found, as plain data.
 
 A rule module has `NAME` (what a user types), `SUMMARY` (one sentence for `microdelay rules`), `REMEDY` (what removes
-it) and `find(case)`. It never changes the case; what its finding would save is computed afterwards, by the replay.
+it), `FIRES` and `SILENT` (drawn timelines, see `microdelay.testing`, on which it must find something and nothing) and
+`find(case)`. It never changes the case; what its finding would save is computed afterwards, by the replay.
 """
 
 from __future__ import annotations
 
 import hashlib
 import pkgutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from typing import Protocol
 
 from microdelay.diagnose.case import Case
+from microdelay.diagnose.dataflow.flow import Verdict
 from microdelay.diagnose.edits import Edit
-from microdelay.diagnose.flow import Verdict
 from microdelay.errors import UsageError
 from microdelay.spans import Place, Span
 
@@ -73,6 +74,8 @@ class Rule(Protocol):
     NAME: str
     SUMMARY: str
     REMEDY: str
+    FIRES: Mapping[str, str]
+    SILENT: Mapping[str, str]
 
     def find(self, case: Case) -> Iterable[Finding]:
         """Give what this rule finds in a case."""

@@ -6,7 +6,7 @@ import ast
 import copy
 from collections.abc import Sequence
 
-from microdelay.diagnose.source import (
+from microdelay.diagnose.dataflow.source import (
     COMPREHENSIONS,
     FUNCTIONS,
     Function,

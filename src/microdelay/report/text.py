@@ -12,8 +12,8 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from microdelay.diagnose.dataflow.flow import DEPENDENT, INDEPENDENT, UNKNOWN, Verdict
 from microdelay.diagnose.diagnosis import Diagnosis
-from microdelay.diagnose.flow import DEPENDENT, INDEPENDENT, UNKNOWN, Verdict
 from microdelay.diagnose.price import Fleet
 from microdelay.diagnose.rule import Finding, Saving
 from microdelay.report.units import duration, share, short_path, three_digits

@@ -34,9 +34,9 @@ def page(rule: Rule) -> str:
         "## Thresholds",
         "\n".join(_thresholds(inspect.getsource(module))) or "None.",
         "## It fires",
-        *_drawings(getattr(rule, "FIRES", {})),
+        *_drawings(rule.FIRES),
         "## It stays silent",
-        *_drawings(getattr(rule, "SILENT", {})),
+        *_drawings(rule.SILENT),
         "How to read the drawings: see `microdelay.testing.draw`.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -10,11 +10,12 @@ from statistics import median
 
 from microdelay.diagnose import snippet
 from microdelay.diagnose.case import Case
+from microdelay.diagnose.dataflow.flow import DEPENDENT, in_loop
+from microdelay.diagnose.dataflow.source import Module, module, without_await
+from microdelay.diagnose.dependence import followed
 from microdelay.diagnose.edits import NOTHING, Cost, Replace
-from microdelay.diagnose.flow import DEPENDENT, in_loop
 from microdelay.diagnose.places import median_per_trace, places
 from microdelay.diagnose.rule import Finding
-from microdelay.diagnose.source import Module, module, without_await
 from microdelay.spans import DB, Place, Span
 from microdelay.traces.model import Trace
 
@@ -84,7 +85,8 @@ def _needs_the_row_before(case: Case, site: Place, found: Sequence[tuple[Trace, 
     call = parsed.expression(loop) if parsed else None
     if parsed is None or call is None:
         return False
-    return in_loop(parsed, call, also=_fetches(parsed, call)).verdict == DEPENDENT
+    verdict = followed(loop, lambda: in_loop(parsed, call, also=_fetches(parsed, call)))
+    return verdict.verdict == DEPENDENT
 
 
 def _fetches(parsed: Module, call: ast.expr) -> list[ast.AST]:

@@ -10,9 +10,9 @@ from statistics import median
 
 from microdelay.diagnose import snippet
 from microdelay.diagnose.case import Case, Unit
+from microdelay.diagnose.dataflow.flow import DEPENDENT, INDEPENDENT, UNKNOWN, Verdict
 from microdelay.diagnose.dependence import judge_loop, judge_pair
 from microdelay.diagnose.edits import Together
-from microdelay.diagnose.flow import DEPENDENT, INDEPENDENT, UNKNOWN, Verdict
 from microdelay.diagnose.repeats import operation, repeated
 from microdelay.diagnose.rule import Finding
 from microdelay.spans import Place

@@ -6,10 +6,10 @@ import ast
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from microdelay.diagnose.callees import PACING, Reads, names, reads_of
-from microdelay.diagnose.keeping import FILES, OPENING, keep
-from microdelay.diagnose.source import COMPREHENSIONS, LOOPS, Body, names_read, parameters, without_await
-from microdelay.diagnose.taint import (
+from microdelay.diagnose.dataflow.callees import PACING, Reads, names, reads_of
+from microdelay.diagnose.dataflow.keeping import FILES, OPENING, keep
+from microdelay.diagnose.dataflow.source import COMPREHENSIONS, LOOPS, Body, names_read, parameters, without_await
+from microdelay.diagnose.dataflow.taint import (
     ANY_ITEM,
     CARRIES,
     CLEAN,
@@ -21,7 +21,7 @@ from microdelay.diagnose.taint import (
     path_of,
     strongest,
 )
-from microdelay.diagnose.values import Question, called, elements_of, given_as, links_of
+from microdelay.diagnose.dataflow.values import Question, called, elements_of, given_as, links_of
 
 STOPS_EARLY = frozenset({"all", "any", "next", "takewhile", "islice"})
 """Functions that ask a generator for its next element only while the ones before did not settle the matter."""

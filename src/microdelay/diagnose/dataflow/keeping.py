@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
-from microdelay.diagnose.callees import ADDING, LOGGING, READING, keeps_nothing
-from microdelay.diagnose.source import Module
-from microdelay.diagnose.taint import ANY_ITEM, MAYBE, Mark, Path, State, path_of
-from microdelay.diagnose.values import called, may_change
+from microdelay.diagnose.dataflow.callees import ADDING, LOGGING, READING, keeps_nothing
+from microdelay.diagnose.dataflow.source import Module
+from microdelay.diagnose.dataflow.taint import ANY_ITEM, MAYBE, Mark, Path, State, path_of
+from microdelay.diagnose.dataflow.values import called, may_change
 
 FILES: Path = ("<files>",)
 """Where what is written to a file is kept: whoever opens one may read it."""

@@ -6,10 +6,10 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from microdelay.diagnose.callees import KEEPING_APART
-from microdelay.diagnose.evaluate import TURNS, Evaluator, Try, deciding
-from microdelay.diagnose.source import FUNCTIONS, LOOPS, Loop, names_read, without_await
-from microdelay.diagnose.taint import CLEAN, MAYBE, Control, Link, Mark, State, joined, strongest
+from microdelay.diagnose.dataflow.callees import KEEPING_APART
+from microdelay.diagnose.dataflow.evaluate import TURNS, Evaluator, Try, deciding
+from microdelay.diagnose.dataflow.source import FUNCTIONS, LOOPS, Loop, names_read, without_await
+from microdelay.diagnose.dataflow.taint import CLEAN, MAYBE, Control, Link, Mark, State, joined, strongest
 
 HARMLESS_TESTS = frozenset({"len", "any", "all", "bool", "isinstance", "min", "max"})
 """Functions in a loop's condition that do not look at the world outside."""

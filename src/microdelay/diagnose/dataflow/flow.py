@@ -12,12 +12,12 @@ import ast
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from microdelay.diagnose.callees import Reads, local_names
-from microdelay.diagnose.keeping import is_dropped
-from microdelay.diagnose.source import COMPREHENSIONS, LOOPS, Body, Module, parameters
-from microdelay.diagnose.taint import CARRIES, MAYBE, Mark, strongest
-from microdelay.diagnose.values import Left, Question
-from microdelay.diagnose.walk import Walk
+from microdelay.diagnose.dataflow.callees import Reads, local_names
+from microdelay.diagnose.dataflow.keeping import is_dropped
+from microdelay.diagnose.dataflow.source import COMPREHENSIONS, LOOPS, Body, Module, parameters
+from microdelay.diagnose.dataflow.taint import CARRIES, MAYBE, Mark, strongest
+from microdelay.diagnose.dataflow.values import Left, Question
+from microdelay.diagnose.dataflow.walk import Walk
 
 INDEPENDENT, DEPENDENT, UNKNOWN = "independent", "dependent", "unknown"
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from microdelay.diagnose.source import Body, Module, names_bound, parameters
+from microdelay.diagnose.dataflow.source import Body, Module, names_bound, parameters
 
 
 def names(text: str) -> frozenset[str]:

@@ -6,9 +6,9 @@ import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from microdelay.diagnose.callees import Reads, changes
-from microdelay.diagnose.source import Body, Module, names_read, parameters, without_await
-from microdelay.diagnose.taint import ANY_ITEM, Link, Mark, Path, path_of
+from microdelay.diagnose.dataflow.callees import Reads, changes
+from microdelay.diagnose.dataflow.source import Body, Module, names_read, parameters, without_await
+from microdelay.diagnose.dataflow.taint import ANY_ITEM, Link, Mark, Path, path_of
 
 PASSING_ON = frozenset({"enumerate", "zip", "sorted", "reversed", "list", "tuple", "iter"})
 """Functions that give the elements of what they are given."""
