@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -55,7 +56,7 @@ def test_thirty_executions_are_thirty_calls(recording: Record) -> None:
     assert len(handled) == 30
     assert len(calls(made, "helper")) == 30
     assert len({call.caller for call in handled}) == 1
-    assert all(before.end_ns <= after.start_ns for before, after in zip(handled, handled[1:], strict=False))
+    assert all(before.end_ns <= after.start_ns for before, after in pairwise(handled))
     assert Counter(span.invocation for span in made.spans if span.site.function == "handle").most_common(1)[0][1] == 1
 
 
@@ -125,7 +126,7 @@ def test_an_exception_ends_the_calls_that_it_leaves(recording: Record) -> None:
     )
     failed = calls(made, "fail")
     assert len(failed) == 3
-    assert all(before.end_ns <= after.start_ns for before, after in zip(failed, failed[1:], strict=False))
+    assert all(before.end_ns <= after.start_ns for before, after in pairwise(failed))
 
 
 def test_a_generator_is_one_call_however_often_it_is_resumed(recording: Record) -> None:
@@ -182,7 +183,8 @@ def test_a_second_recording_of_one_process_stands_alone(recording: Record, tmp_p
             assert len(second.spans) == 2, second.spans
             assert all(second.spans[0].activity == span.activity for span in second.spans)
             assert second.activities[second.spans[0].activity].kind == "thread"
-            assert [call.function for call in second.callers(second.spans[1].invocation)] == ["work", "main", "<module>"]
+            chain = second.callers(second.spans[1].invocation)
+            assert [call.function for call in chain] == ["work", "main", "<module>"]
         main()
         """
     )

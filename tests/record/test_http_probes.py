@@ -17,6 +17,7 @@ import asyncio, http.client, os, urllib.request
 import aiohttp, httpx, requests, urllib3
 service = os.environ["ODD"]
 host = service.partition("//")[2]
+RETRY = urllib3.Retry(5, connect=0, read=0, other=0)
 def ignoring(function, *arguments, **options):
     try: return function(*arguments, **options)
     except Exception: pass
@@ -31,7 +32,7 @@ async def with_httpx(path):
 CALLS = {
     "requests": "requests.get(service + '{}')",
     "httpx": "httpx.get(service + '{}')",
-    "urllib3": "urllib3.PoolManager(retries=urllib3.Retry(5, connect=0, read=0, other=0)).request('GET', service + '{}')",
+    "urllib3": "urllib3.PoolManager(retries=RETRY).request('GET', service + '{}')",
     "http.client": "urllib.request.urlopen(service + '{}').read()",
     "aiohttp": "asyncio.run(with_aiohttp('{}'))",
     "httpx async": "asyncio.run(with_httpx('{}'))",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -40,7 +41,7 @@ def test_the_function_that_main_calls_in_a_loop(recording: Record) -> None:
     assert summary(traces) == ({"handle"}, 8)
     assert [kinds(trace) for trace in traces] == [["time.sleep", "time.sleep"]] * 8
     assert [trace.id for trace in traces] == list(range(1, 9))
-    assert all(before.end_ns <= after.start_ns for before, after in zip(traces, traces[1:], strict=False))
+    assert all(before.end_ns <= after.start_ns for before, after in pairwise(traces))
 
 
 def test_tasks_that_are_gathered(recording: Record) -> None:
@@ -171,7 +172,9 @@ def test_a_root_inside_itself_counts_once(recording: Record) -> None:
 
 
 def test_a_mark_wins_over_what_would_be_found(recording: Record) -> None:
-    source = LOOP.replace("def fetch", "@microdelay.trace\n    def fetch").replace("import time", "import microdelay, time")
+    source = LOOP.replace("def fetch", "@microdelay.trace\n    def fetch").replace(
+        "import time", "import microdelay, time"
+    )
     traces = assemble(recording(source))
     assert summary(traces) == ({"fetch"}, 8)
     assert [kinds(trace) for trace in traces] == [["time.sleep"]] * 8

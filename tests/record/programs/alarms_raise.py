@@ -5,7 +5,7 @@ import sqlite3
 import sys
 
 
-class Alarm(Exception):
+class AlarmError(Exception):
     pass
 
 
@@ -18,7 +18,7 @@ def handler(number, frame):
     if armed:
         armed = False
         fired += 1
-        raise Alarm
+        raise AlarmError
 
 
 database = sqlite3.connect(":memory:")
@@ -36,7 +36,7 @@ def work():
             while armed:
                 query()
             lost += 1
-        except Alarm:
+        except AlarmError:
             pass
 
 

@@ -13,10 +13,10 @@ for name in ("requests", "httpx", "aiohttp", "sqlite3", "http.client", "concurre
     module = importlib.import_module(name)
     print(module.__spec__.loader, module.__loader__ is module.__spec__.loader, sorted(vars(module.__loader__)))
     print(sys.modules[name] is module, len(pkgutil.get_data(name.partition(".")[0], "__init__.py")) > 10)
-import json
+import json  # noqa: E402
 
 print(importlib.reload(json) is json, json.dumps([1]), importlib.resources.files("requests").name)
-import http.client
+import http.client  # noqa: E402
 
 importlib.reload(http.client)
 lazy = importlib.util.find_spec("urllib3")
@@ -35,6 +35,6 @@ class Finder:
 
 sys.meta_path.insert(0, Finder)
 del sys.modules["sqlite3"]
-import sqlite3
+import sqlite3  # noqa: E402
 
 print(sqlite3.connect(":memory:").execute("select 1").fetchall())

@@ -46,7 +46,7 @@ except KeyError:
 connection.row_factory = sqlite3.Row
 row = connection.execute("select * from t where a = :a", {"a": 2}).fetchone()
 print(dict(row), row.keys(), [tuple(each) for each in connection.execute("select * from t")])
-plain = sqlite3.connect(":memory:", 5, 0, None, True, sqlite3.Connection, 100)
+plain = sqlite3.connect(":memory:", isolation_level=None, factory=sqlite3.Connection, cached_statements=100)
 print(plain.cursor(lambda owner: sqlite3.Cursor(owner)).execute("select 1").fetchone())
 print(plain.executescript("create table t (a); insert into t values (1);").fetchall(), plain.isolation_level)
 print(plain.execute("select a from t").fetchmany(5), next(plain.execute("select 7")), plain.total_changes)

@@ -159,7 +159,7 @@ def _stepping(callback: Any) -> Any:
 
 def _run(run: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(self: Any) -> None:
-        life = None
+        life = task = None
         start = now()
         try:
             task = _stepping(self._callback)
@@ -176,9 +176,11 @@ def _run(run: Callable[..., Any]) -> Callable[..., Any]:
         except BaseException as error:
             hide(error)
             raise
+        done = task is not None and task.done()
+        del self, task  # as `Handle._run` does: the traceback of the task's exception may keep this frame alive
         if life is not None:
             life.run_end = end = now()
-            if task.done():
+            if done:
                 push((STEP, life.id, life.run_start, end, 0, 0, 0, *calls.NOWHERE, "", ()))
                 push((END, life.id, life.begun, end))
 
@@ -189,6 +191,8 @@ def _run_callback(run: Callable[..., Any], handle: Any, start: int) -> None:
     local = activities.local
     local.cause = _causes.pop(id(handle), 0)
     callback = handle._callback
+    name = getattr(callback, "__qualname__", "") or type(callback).__name__
+    del callback
     try:
         run(handle)
     except BaseException as error:
@@ -197,8 +201,8 @@ def _run_callback(run: Callable[..., Any], handle: Any, start: int) -> None:
     finally:
         local.cause = 0
     end = now()
+    del handle
     if end - start >= CALLBACK_FLOOR_NS and state.on:
-        name = getattr(callback, "__qualname__", "") or type(callback).__name__
         push((STEP, activities.current(), start, end, end, 0, 0, *calls.NOWHERE, f"callback {name}", ()))
 
 
