@@ -26,8 +26,12 @@ def waits(recording: Recording, name: str) -> list[Step]:
 def test_threads_know_who_started_and_who_joined_them(recording: Record) -> None:
     made = recording(
         """
-        import threading, time
+        import sys, threading, time
+        main_thread = threading.main_thread().ident
+        def is_joining(frame):
+            return frame is not None and (frame.f_code.co_name == "join" or is_joining(frame.f_back))
         def work():
+            while not is_joining(sys._current_frames()[main_thread]): pass
             time.sleep(0.01)
         def main():
             threads = [threading.Thread(target=work, name=f"worker {n}") for n in range(3)]

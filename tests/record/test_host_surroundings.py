@@ -118,6 +118,7 @@ def test_a_signal_to_the_command_is_a_signal_to_the_program(tmp_path: Path) -> N
     source = """
         import signal, sys, time
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(44))
+        time.sleep(0.001)
         print("ready", flush=True)
         while True: time.sleep(0.01)
     """

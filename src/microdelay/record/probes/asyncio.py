@@ -115,33 +115,42 @@ def _call_soon(call_soon: Callable[..., Any]) -> Callable[..., Any]:
 
     def wrapper(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
         ready = now()
+        outside = _get_running_loop() is None
+        if outside and state.on:
+            # From another thread: the loop may run the handle before it is known here.
+            _remember(id(callback), activities.local.activity)
         try:
             handle = call_soon(self, callback, *args, context=context)
         except BaseException as error:
             hide(error)
             raise
         _hide_source(handle)
-        if not state.on:
+        if outside or not state.on:
             return handle
         try:
-            local = activities.local
-            cause = _current() or (local.cause if _get_running_loop() is not None else local.activity)
+            cause = _current() or activities.local.cause
             task = _stepping(callback)
             if task is not None:
                 life = getattr(task, "_microdelay", None)
                 if life is not None:
                     life.ready, life.cause = ready, cause
-            elif cause:
-                if len(_causes) > MAX_CAUSES:
-                    _causes.clear()
-                _causes[id(handle)] = cause
             else:
-                _causes.pop(id(handle), None)  # of a cancelled one that had the same address
+                _remember(id(handle), cause)
         except Exception as problem:
             stand_aside("call_soon", problem)
         return handle
 
     return unnoticed(wrapper, call_soon)
+
+
+def _remember(key: int, cause: int) -> None:
+    """Keep the origin of a callback until it runs; one without replaces that of a cancelled one at its address."""
+    if not cause:
+        _causes.pop(key, None)
+        return
+    if len(_causes) > MAX_CAUSES:
+        _causes.clear()
+    _causes[key] = cause
 
 
 def _stepping(callback: Any) -> Any:
@@ -189,8 +198,8 @@ def _run(run: Callable[..., Any]) -> Callable[..., Any]:
 
 def _run_callback(run: Callable[..., Any], handle: Any, start: int) -> None:
     local = activities.local
-    local.cause = _causes.pop(id(handle), 0)
     callback = handle._callback
+    local.cause = _causes.pop(id(handle), 0) or _causes.pop(id(callback), 0)
     name = getattr(callback, "__qualname__", "") or type(callback).__name__
     del callback
     try:
