@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from microdelay.errors import UsageError
-from microdelay.spans import JOIN, TRACE, WAITS, Place, Span
+from microdelay.spans import CONNECTING, JOIN, LOG, TRACE, WAITS, Place, Span
 from microdelay.traces.model import Activity, Invocation, Recording, Trace
 
 MIN_SHARE = 1 / 3
@@ -22,6 +22,9 @@ MIN_SHARE = 1 / 3
 
 SAME_SHARE = 0.999
 """Of a function's waiting that another one inside it must do to be the real unit of work."""
+
+PARTS = CONNECTING | {LOG}
+"""Kinds of waits that belong to another one, or to saying what was done."""
 
 MIN_PLACES = 2
 """Places at which a unit of work waits; a function with one is a call in a loop, not a unit of work."""
@@ -116,7 +119,7 @@ def _functions(recording: Recording) -> tuple[dict[tuple[str, str], _Function], 
         functions[call.file, call.function].calls.append(call)
     chains: dict[int, list[Invocation]] = {}
     total_ns = 0
-    for place, invocation, wait_ns in _waits(recording):
+    for place, invocation, wait_ns, is_part in _waits(recording):
         total_ns += wait_ns
         chain = chains.get(invocation)
         if chain is None:
@@ -128,9 +131,10 @@ def _functions(recording: Recording) -> tuple[dict[tuple[str, str], _Function], 
             if key not in seen:
                 seen.add(key)
                 function.wait_ns += wait_ns
-                function.places.add(place)
                 function.depth = max(function.depth, depth)
-            function.own_places.add(_place_in(recording, chain, len(chain) - 1 - depth) or place)
+            if not is_part:
+                function.places.add(place)
+                function.own_places.add(_place_in(recording, chain, len(chain) - 1 - depth) or place)
     return functions, total_ns
 
 
@@ -143,13 +147,18 @@ def _place_in(recording: Recording, chain: Sequence[Invocation], index: int) -> 
     return inner.site if inner.caller or owner is None else owner.site
 
 
-def _waits(recording: Recording) -> list[tuple[Place | None, int, int]]:
-    """Give place, invocation and length of every wait, each nanosecond of an activity once."""
+def _waits(recording: Recording) -> list[tuple[Place | None, int, int, bool]]:
+    """Give place, invocation and length of every wait, each nanosecond of an activity once.
+
+    The last item tells a part of a wait from a wait of its own: a connection being made, a body or row being read, a
+    log record being sent do not make a call of one thing a unit of work.
+    """
     waits = []
     for span in recording.spans:
         if span.kind in WAITS and span.kind != JOIN:
             inner = sum(child.duration_ns for child in recording.children.get(span.id, ()))
-            waits.append((span.site, span.invocation, max(0, span.duration_ns - inner)))
+            is_part = span.kind in PARTS or "part" in span.attributes or bool(recording.parents.get(span.id))
+            waits.append((span.site, span.invocation, max(0, span.duration_ns - inner), is_part))
     return waits
 
 
