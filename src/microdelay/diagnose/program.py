@@ -104,29 +104,32 @@ class _Compiler:
 
     def _thread_pieces(self, activity: int) -> Iterator[Op]:
         known = self._recording.activities.get(activity)
-        lane = [s for s in self._recording.lanes.get(activity, ()) if not self._recording.parents[s.id]]
+        lane = self._recording.lanes.get(activity, ())
         start = known.start_ns if known and known.parent else (lane[0].start_ns if lane else 0)
-        end = known.end_ns if known and known.end_ns else (lane[-1].end_ns if lane else start)
-        yield from self._covered(lane, start, end, RUN, WAIT)
+        last = max((span.end_ns for span in lane), default=start)
+        end = known.end_ns if known and known.end_ns else last
+        yield from self._covered(lane, start, max(end, last), WAIT)
 
-    def _covered(self, spans: Sequence[Span], start: int, end: int, between: str, waiting: str) -> Iterator[Op]:
-        """Cut an interval at its spans: `between` them, and inside each what its kind says."""
+    def _covered(self, lane: Sequence[Span], start: int, end: int, waiting: str) -> Iterator[Op]:
+        """Cut an interval at its spans, outer before inner: each piece is what the innermost span's kind says."""
         at = start
-        for span in spans:
-            if span.start_ns > at:
-                yield Op(between, at, span.start_ns, span.start_ns - at)
-            yield from self._span_pieces(span, max(at, span.start_ns), waiting)
-            at = max(at, span.end_ns)
-        if end > at:
-            yield Op(between, at, end, end - at)
-
-    def _span_pieces(self, span: Span, at: int, waiting: str) -> Iterator[Op]:
-        targets = tuple(t for t in self._recording.joins.get(span.id, ()) if self._ends(t))
-        if span.kind == JOIN_SPAN and targets and waiting == WAIT:
-            yield Op(JOIN, at, span.end_ns, targets=targets)
-            return
-        own = waiting if span.kind in WAITS else RUN
-        yield from self._covered(self._recording.children.get(span.id, ()), at, span.end_ns, own, waiting)
+        around: list[Span] = []
+        for span in [*lane, None]:
+            until = span.start_ns if span is not None else end
+            while around and around[-1].end_ns <= until:
+                inner = around.pop()
+                yield from _piece(_kind(inner, waiting), at, inner.end_ns)
+                at = max(at, inner.end_ns)
+            yield from _piece(_kind(around[-1], waiting) if around else RUN, at, until)
+            at = max(at, until)
+            if span is None or span.end_ns <= at:
+                continue
+            targets = tuple(t for t in self._recording.joins.get(span.id, ()) if self._ends(t))
+            if span.kind == JOIN_SPAN and targets and waiting == WAIT:
+                yield Op(JOIN, at, span.end_ns, targets=targets)
+                at = span.end_ns  # what stands inside it is part of the waiting
+            else:
+                around.append(span)
 
     def _ends(self, activity: int) -> bool:
         known = self._recording.activities.get(activity)
@@ -134,31 +137,30 @@ class _Compiler:
 
     def _task_pieces(self, activity: int) -> Iterator[Op]:
         steps = self._recording.steps[activity]
-        blocking, edges = self._spans_of_task(activity, steps)
+        edges = self._edges_of_task(activity, steps)
         for step in steps:
-            inside = [span for span in blocking if step.start_ns <= span.start_ns and span.end_ns <= step.end_ns]
-            for op in self._covered(inside, step.start_ns, step.end_ns, RUN, HOLD):
+            begun = self._recording.within(activity, step.start_ns, step.end_ns)
+            inside = [span for span in begun if span.end_ns <= step.end_ns]
+            for op in self._covered(inside, step.start_ns, step.end_ns, HOLD):
                 yield from _cut(op, edges)
             if step.resumed_ns:
                 yield from self._wait(step)
 
-    def _spans_of_task(self, activity: int, steps: Sequence[Step]) -> tuple[list[Span], list[int]]:
-        """Tell the outermost spans that blocked (inside one step) from the edges of those that awaited."""
+    def _edges_of_task(self, activity: int, steps: Sequence[Step]) -> list[int]:
+        """Give where the spans of a task begin and end that it was suspended in: not those inside one step."""
         starts = [step.start_ns for step in steps]
-        blocking: list[Span] = []
         edges: set[int] = set()
         for span in self._recording.lanes.get(activity, ()):
             index = bisect_left(starts, span.start_ns + 1) - 1
-            if index >= 0 and span.end_ns <= steps[index].end_ns:
-                if not blocking or blocking[-1].end_ns <= span.start_ns:
-                    blocking.append(span)
-            else:
+            if index < 0 or span.end_ns > steps[index].end_ns:
                 edges |= {span.start_ns, span.end_ns}
-        return blocking, sorted(edges)
+        return sorted(edges)
 
     def _wait(self, step: Step) -> Iterator[Op]:
         joins = tuple(target for target in step.joins if self._ends(target))
-        if joins and len(joins) == len(step.joins):
+        # A gather whose first failure ended it did not wait for the others: what woke it is its cause.
+        ended = all(self._recording.activities[target].end_ns <= step.resumed_ns for target in joins)
+        if joins and ended and len(joins) == len(step.joins):
             yield Op(JOIN, step.end_ns, step.resumed_ns, targets=joins)
             return
         cause = self._recording.activities.get(step.cause)
@@ -195,7 +197,7 @@ class _Compiler:
         if least is None:
             return waited
         # Noticed late: it took as long as it does here when nobody is in the way, within what is possible.
-        return min(max(self._typical[step.site, step.on], least), waited)
+        return min(max(self._typical.get((step.site, step.on), waited), least), waited)
 
     def _noticed(self, step: Step) -> tuple[int, int | None]:
         """Give the recorded wait and, where the loop was busy when it ended, the shortest that it can have been."""
@@ -262,6 +264,15 @@ def _loop_of(recording: Recording, activity: Activity) -> int:
     while seen is not None and seen.kind == "task":
         seen = recording.activities.get(seen.parent)
     return seen.id if seen is not None else -1
+
+
+def _kind(span: Span, waiting: str) -> str:
+    return waiting if span.kind in WAITS else RUN
+
+
+def _piece(kind: str, start: int, end: int) -> Iterator[Op]:
+    if end > start:
+        yield Op(kind, start, end, end - start)
 
 
 def _cut(op: Op, edges: Sequence[int]) -> Iterator[Op]:

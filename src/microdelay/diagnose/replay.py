@@ -12,6 +12,7 @@ import sys
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from microdelay.diagnose.edits import VIEWS, Edit, Replace, Together, Unblock
 from microdelay.diagnose.program import (
@@ -108,8 +109,9 @@ def _forked(ops: list[Op], group: Together, view: str) -> list[Op]:
     lanes: list[list[Op]] = [[] for _ in group.intervals]
     rest: list[Op] = []
     at = -1
+    starts = [start for start, _ in group.intervals]
     for op in ops:
-        number = _member(op, group.intervals)
+        number = _member(op, group.intervals, starts)
         if number is None or op.kind in (BEGIN, END):
             rest.append(op)
             continue
@@ -126,10 +128,12 @@ def _forked(ops: list[Op], group: Together, view: str) -> list[Op]:
     return rest
 
 
-def _member(op: Op, intervals: Sequence[tuple[int, int]]) -> int | None:
-    for number, (start, end) in enumerate(intervals):
-        if start <= op.start_ns and op.end_ns <= end:
-            return number
+def _member(op: Op, intervals: Sequence[tuple[int, int]], starts: Sequence[int]) -> int | None:
+    number = bisect_right(starts, op.start_ns) - 1
+    # Where one interval ends as the next begins, an instant may belong to either: the earlier one has it.
+    for each in (number - 1, number):
+        if each >= 0 and intervals[each][0] <= op.start_ns and op.end_ns <= intervals[each][1]:
+            return each
     return None
 
 
@@ -161,6 +165,15 @@ class _Loop:
         self.waking = -1  # when its next turn is due, -1 if none is
 
 
+@dataclass(slots=True)
+class _Join:
+    """A lane that waits for others: how many are `missing`, and the `latest` time at which one of them ended."""
+
+    lane: _Lane
+    latest: int
+    missing: int
+
+
 class _Run:
     """One replay: a queue of what happens next, to threads and to loops."""
 
@@ -171,7 +184,7 @@ class _Run:
         self._loops: dict[int, _Loop] = defaultdict(_Loop)
         self._ended: dict[int, int] = {}
         self._posted: dict[int, int] = {}
-        self._joining: dict[int, list[tuple[_Lane, int, list[int]]]] = defaultdict(list)
+        self._joining: dict[int, list[_Join]] = defaultdict(list)
         self._awaiting: dict[int, list[tuple[_Lane, int]]] = defaultdict(list)
         self._began: dict[int, int] = {}
         self._durations: dict[int, int] = {}
@@ -290,9 +303,12 @@ class _Run:
             return None
         targets = list(op.targets) if op.kind == JOIN else self._fork(lane, op, time)
         missing = [target for target in targets if target not in self._ended]
+        latest = max((self._ended[target] for target in targets if target in self._ended), default=time)
         if not missing:
-            return max((self._ended[target] for target in targets), default=time)
-        self._joining[missing[0]].append((lane, time, targets))
+            return latest
+        join = _Join(lane, max(time, latest), len(missing))
+        for target in missing:
+            self._joining[target].append(join)
         return None
 
     def _fork(self, lane: _Lane, op: Op, time: int) -> list[int]:
@@ -307,12 +323,11 @@ class _Run:
 
     def _end(self, ended: _Lane, time: int) -> None:
         self._ended[ended.key] = time
-        for lane, since, targets in self._joining.pop(ended.key, ()):
-            missing = [target for target in targets if target not in self._ended]
-            if missing:
-                self._joining[missing[0]].append((lane, since, targets))
-            else:
-                self._resume(max(since, *(self._ended[target] for target in targets)), lane, ended.loop)
+        for join in self._joining.pop(ended.key, ()):
+            join.missing -= 1
+            join.latest = max(join.latest, time)
+            if not join.missing:
+                self._resume(join.latest, join.lane, ended.loop)
 
 
 def fidelity(recorded: Mapping[int, int], replayed: Mapping[int, int]) -> tuple[float, float]:

@@ -60,7 +60,7 @@ def assemble(recording: Recording, trace_root: str = "") -> list[Trace]:
     `trace_root` is `MODULE:FUNCTION`; the recording's own is used where it is empty. Raises UsageError if no call of
     that function was recorded.
     """
-    marked = [span for span in recording.spans if span.kind == TRACE]
+    marked = [span for span in recording.spans if span.kind == TRACE and not _in_marked(recording, span)]
     wanted = trace_root or str(recording.meta.get("trace_root") or "")
     if marked and not trace_root:
         roots = [_Root(span.name, span.activity, span.start_ns, span.end_ns, span.invocation) for span in marked]
@@ -72,6 +72,14 @@ def assemble(recording: Recording, trace_root: str = "") -> list[Trace]:
     roots = [_from_its_first_task(recording, root) for root in roots]
     roots.sort(key=lambda root: root.start_ns)
     return [_trace(recording, number, root) for number, root in enumerate(roots, 1)]
+
+
+def _in_marked(recording: Recording, span: Span) -> bool:
+    """Tell whether a trace marked by hand runs as a part of another one."""
+    parent = recording.parents[span.id]
+    while parent and recording.by_id[parent].kind != TRACE:
+        parent = recording.parents[parent]
+    return bool(parent)
 
 
 def _short(qualified: str) -> str:
@@ -134,17 +142,19 @@ def _functions(recording: Recording) -> tuple[dict[tuple[str, str], _Function], 
                 function.depth = max(function.depth, depth)
             if not is_part:
                 function.places.add(place)
-                function.own_places.add(_place_in(recording, chain, len(chain) - 1 - depth) or place)
+                function.own_places.add(_place_in(chain, len(chain) - 1 - depth) or place)
     return functions, total_ns
 
 
-def _place_in(recording: Recording, chain: Sequence[Invocation], index: int) -> Place | None:
-    """Give the place in one call of a chain (innermost first) at which the next one inside it was made."""
+def _place_in(chain: Sequence[Invocation], index: int) -> Place | None:
+    """Give the place in one call of a chain (innermost first) at which the next one inside it was made.
+
+    What was handed to a task or thread stands for itself: one fan-out starts several things at one place.
+    """
     if index == 0:
         return None
     inner = chain[index - 1]
-    owner = recording.activities.get(inner.activity)
-    return inner.site if inner.caller or owner is None else owner.site
+    return inner.site if inner.caller else Place(inner.file, inner.line, inner.function)
 
 
 def _waits(recording: Recording) -> list[tuple[Place | None, int, int, bool]]:
@@ -157,7 +167,8 @@ def _waits(recording: Recording) -> list[tuple[Place | None, int, int, bool]]:
     for span in recording.spans:
         if span.kind in WAITS and span.kind != JOIN:
             inner = sum(child.duration_ns for child in recording.children.get(span.id, ()))
-            is_part = span.kind in PARTS or "part" in span.attributes or bool(recording.parents.get(span.id))
+            parent = recording.by_id.get(recording.parents.get(span.id, 0))
+            is_part = span.kind in PARTS or "part" in span.attributes or (parent is not None and parent.kind in WAITS)
             waits.append((span.site, span.invocation, max(0, span.duration_ns - inner), is_part))
     return waits
 
@@ -217,4 +228,4 @@ def _trace(recording: Recording, number: int, root: _Root) -> Trace:
 
 
 def _born(recording: Recording, activity: int, start_ns: int, end_ns: int) -> list[Activity]:
-    return [child for child in recording.offspring.get(activity, ()) if start_ns <= child.created_ns <= end_ns]
+    return list(recording.born_within(activity, start_ns, end_ns))

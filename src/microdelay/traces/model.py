@@ -150,6 +150,20 @@ class Recording:
         high = bisect_left(lane, end_ns, lo=low, key=lambda span: span.start_ns)
         return lane[low:high]
 
+    def steps_within(self, activity: int, start_ns: int, end_ns: int) -> Sequence[Step]:
+        """Give the steps of a task whose run, or the wait after it, lies at least in part in an interval."""
+        lane = self.steps.get(activity, ())
+        low = max(0, bisect_left(lane, start_ns, key=lambda step: step.start_ns) - 1)
+        high = bisect_left(lane, end_ns, lo=low, key=lambda step: step.start_ns)
+        return lane[low:high]
+
+    def born_within(self, activity: int, start_ns: int, end_ns: int) -> Sequence[Activity]:
+        """Give the activities that an activity created in an interval, its ends included."""
+        children = self.offspring.get(activity, ())
+        low = bisect_left(children, start_ns, key=lambda child: child.created_ns)
+        high = bisect_left(children, end_ns + 1, lo=low, key=lambda child: child.created_ns)
+        return children[low:high]
+
 
 @dataclass(frozen=True)
 class Trace:

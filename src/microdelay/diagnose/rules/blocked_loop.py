@@ -39,7 +39,7 @@ def find(case: Case) -> Iterable[Finding]:
     seen: dict[tuple[Place, str], _Seen] = defaultdict(_Seen)
     for trace in case.traces:
         for activity in trace.activities:
-            for step in case.recording.steps.get(activity, ()):
+            for step in case.recording.steps_within(activity, trace.start_ns, trace.end_ns):
                 if step.end_ns - step.start_ns >= MIN_BLOCK_NS and trace.start_ns <= step.start_ns < trace.end_ns:
                     _look(case, trace, step, seen)
     for (site, name), found in seen.items():
