@@ -6,7 +6,6 @@ import json
 import math
 import os
 import sys
-import tempfile
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
@@ -49,6 +48,13 @@ def add_format(parser: ArgumentParser) -> None:
 def add_json(parser: ArgumentParser) -> None:
     """Declare where the report is also kept for programs."""
     parser.add_argument("--json", default="", metavar="FILE", help="write the report as JSON to FILE as well")
+
+
+def check_json(arguments: Namespace) -> None:
+    """Refuse a file that cannot be written before any work is done. Raises UsageError."""
+    folder = os.path.dirname(arguments.json) or "."
+    if arguments.json and (os.path.isdir(arguments.json) or not os.path.isdir(folder)):
+        raise UsageError(f"cannot write {arguments.json}: --json takes the name of a file in a folder that is there")
 
 
 def _count(text: str) -> int:
@@ -108,12 +114,10 @@ def write_json(value: object) -> None:
 
 
 def save_json(value: object, file: str) -> None:
-    """Write one JSON document to a file, whole or not at all. Raises UsageError if it cannot be written."""
+    """Write one JSON document to a file. Raises UsageError if it cannot be written."""
     try:
-        with tempfile.NamedTemporaryFile("w", dir=os.path.dirname(file) or ".", delete=False, encoding="utf-8") as made:
-            made.write(_json(value))
-        os.chmod(made.name, 0o644)
-        os.replace(made.name, file)
+        with open(file, "w", encoding="utf-8") as opened:
+            opened.write(_json(value))
     except OSError as error:
         raise UsageError(f"cannot write {file}: {error.strerror or error}") from None
 

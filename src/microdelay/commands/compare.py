@@ -24,6 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Write the comparison on standard output."""
     _options.check_trace_root(arguments)
+    _options.check_json(arguments)
     before = _options.diagnosed(arguments.before, arguments)
     after = _options.diagnosed(arguments.after, arguments)
     from microdelay.diagnose.comparison import compare

@@ -23,6 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Write the report on standard output."""
     _options.check_trace_root(arguments)
+    _options.check_json(arguments)
     found = _options.diagnosed(arguments.file, arguments)
     from microdelay.report import data, text
 

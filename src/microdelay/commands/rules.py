@@ -23,6 +23,7 @@ def run(arguments: Namespace) -> int:
     if arguments.format == _options.JSON:
         _options.write_json([{"rule": name, "what": rule.SUMMARY, "remedy": rule.REMEDY} for name, rule in known])
         return 0
+    from rich.markup import escape
     from rich.table import Table
 
     from microdelay.report.text import write
@@ -31,6 +32,6 @@ def run(arguments: Namespace) -> int:
     for title in ("rule", "what is looked for", "remedy"):
         table.add_column(title)
     for name, rule in known:
-        table.add_row(name, rule.SUMMARY, rule.REMEDY)
+        table.add_row(name, escape(rule.SUMMARY), escape(rule.REMEDY))
     write(sys.stdout, table)
     return 0

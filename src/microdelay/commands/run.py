@@ -41,6 +41,8 @@ def run(arguments: Namespace) -> int:
         program, user_code = ["-m", *arguments.module], [_folder_of_module(arguments.module[0])]
         name = arguments.module[0]
     else:
+        if arguments.script[:1] == ["--"]:
+            del arguments.script[0]
         if not arguments.script:
             raise UsageError("no script given; write: microdelay run script.py, or see: microdelay run --help")
         program, user_code = arguments.script, []

@@ -10,7 +10,7 @@ import numpy as np
 
 from microdelay.diagnose.diagnosis import RESAMPLES, Diagnosis, Floats, Stats
 from microdelay.diagnose.rule import Finding, Saving
-from microdelay.spans import Span
+from microdelay.spans import DB, HTTP, Span
 from microdelay.traces.model import Trace
 
 INTERVAL = (2.5, 97.5)
@@ -58,6 +58,15 @@ class Comparison:
     def predicted(self) -> Stats:
         """What the first recording's replay said that the traces would take."""
         return self.before.predicted
+
+    @property
+    def unrelated(self) -> str:
+        """What makes it doubtful that both recordings are of the same work, "" where nothing does."""
+        names = [{trace.name for trace in side.traces} for side in (self.before, self.after)]
+        if names[0] & names[1] or _operations(self.before) & _operations(self.after):
+            return ""
+        before, after = (", ".join(sorted(each)) for each in names)
+        return f"these recordings have nothing in common ({before}; {after}): are they of the same work?"
 
     @property
     def error(self) -> float:
@@ -160,6 +169,10 @@ def _per_trace(side: Diagnosis) -> Mapping[Operation, float]:
             if _counts(side, span):
                 sums[span.kind, span.name] += span.duration_ns / len(side.traces)
     return sums
+
+
+def _operations(side: Diagnosis) -> set[Operation]:
+    return {(span.kind, span.name) for trace in side.traces for span in trace.spans if span.kind in (HTTP, DB)}
 
 
 def _counts(side: Diagnosis, span: Span) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,11 +19,14 @@ from microdelay.diagnose.replay import fidelity, replay
 from microdelay.diagnose.rule import Finding, Rule, Saving
 from microdelay.traces.model import Recording, Trace
 
-MIN_SAVING_SHARE = 0.0005
-"""Of a trace's time that a finding must be able to save: half a thousandth is below what can be measured."""
+MIN_SAVING_SHARE = 0.001
+"""Of a trace's time that a finding must be able to save: a thousandth is below what can be measured."""
 
-MIN_SAVING_NS = 20_000
-"""And in any case more than a log call."""
+MIN_SAVING_NS = 100_000
+"""And in any case more than what a remedy costs itself: handing a call to a thread, a record to a buffer."""
+
+POOR_FIDELITY = 0.1
+"""Relative error of replaying unchanged beyond which predictions are said to be rough."""
 
 MIN_TRACES_SHARE = 0.05
 """Of the traces that a finding must be in: what the first one alone does is a cold start, not a habit."""
@@ -71,6 +75,15 @@ class Diagnosis:
     durations: Sequence[int] = ()
     predictions: Sequence[int] = ()
 
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader must know before believing the figures."""
+        found = list(self.recording.warnings)
+        if self.fidelity > POOR_FIDELITY:
+            off = f"{100 * self.fidelity:.0f} %"
+            found.append(f"replaying the recording unchanged is off by {off}: take the predictions as rough")
+        return found
+
 
 def stats(values: Sequence[int] | Floats) -> Stats:
     """Give percentiles and mean; zeros where there is nothing."""
@@ -106,26 +119,36 @@ def diagnose(
         possible = predictions
     else:
         possible = pricing.durations([edit for finding in kept for edit in finding.edits])["expected"]
-    money = accounts.accounts(recording, traces)
+    spent = accounts.accounts(recording, traces)
     median, worst = pricing.fidelity()
     return Diagnosis(
         recording=recording,
         traces=traces,
-        findings=kept,
+        findings=_numbered(kept),
         duration=stats(pricing.recorded),
         predicted=stats(predictions),
         possible=stats(possible),
         saving=interval(saved),
         fidelity=median,
         fidelity_worst=worst,
-        accounts=money,
-        unexplained_share=accounts.unexplained_share(money),
+        accounts=spent,
+        unexplained_share=accounts.unexplained_share(spent),
         fleet=fleet or Fleet(),
         rules=[rule.NAME for rule in rules],
         passed=[rule.NAME for rule in rules if not any(f.rule == rule.NAME for f in kept)],
         durations=[int(value) for value in pricing.recorded],
         predictions=[int(value) for value in predictions],
     )
+
+
+def _numbered(findings: Sequence[Finding]) -> list[Finding]:
+    """Tell findings apart that would have the same id: a function may have the same delay twice."""
+    seen: Counter[str] = Counter()
+    made = {}
+    for finding in sorted(findings, key=lambda each: (each.where.file, each.where.line, each.where.column)):
+        made[id(finding)] = replace(finding, ordinal=seen[finding.id])
+        seen[finding.id] += 1
+    return [made[id(finding)] for finding in findings]
 
 
 def certain(finding: Finding) -> bool:
@@ -182,7 +205,8 @@ class _Pricing:
     def kept(self, found: Sequence[Finding]) -> list[Finding]:
         """Give the findings that are worth a line, alone or once the others are remedied."""
         kept = [finding for finding in found if self.matters(finding)]
-        rest = [finding for finding in found if finding not in kept and finding.edits and certain(finding)]
+        known = {id(finding) for finding in kept}
+        rest = [f for f in found if id(f) not in known and f.edits and certain(f)]
         edits = [edit for finding in kept if certain(finding) for edit in finding.edits]
         for finding in rest:
             before, after = self.savings(edits), self.savings([*edits, *finding.edits])

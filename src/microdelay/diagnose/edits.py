@@ -48,11 +48,16 @@ class Together:
 
 @dataclass(frozen=True, slots=True)
 class Unblock:
-    """What blocked the event loop in an interval runs beside it; the task itself still waits for it."""
+    """What blocked the event loop in an interval runs beside it; the task itself still waits for it.
+
+    What is `computing` gains from that only in another process: in a thread it still holds the interpreter's lock,
+    so at the worst nothing is saved.
+    """
 
     activity: int
     start_ns: int
     end_ns: int
+    computing: bool = False
 
 
 Edit = Replace | Together | Unblock

@@ -90,12 +90,22 @@ class _Compiler:
         return Program(lanes, self._loops, [(key, start) for start, key in roots])
 
     def _spawn(self, activity: Activity, ops: list[Op]) -> None:
-        if not ops:
+        if not ops or self._from_outside(activity):
             return
         # A task waits for its loop, which the replay gives it; a thread or pool item was late for reasons of its own.
         late = 0 if self._loops[activity.id] else max(0, ops[0].start_ns - activity.created_ns)
         at = activity.created_ns
         self._points[activity.parent].append(Op(SPAWN, at, at, cost=late, targets=(activity.id,)))
+
+    def _from_outside(self, activity: Activity) -> bool:
+        """Tell whether a task was made by a callback of its loop: a connection came in, which nobody here made."""
+        parent = self._recording.activities[activity.parent]
+        if activity.kind != "task" or parent.kind == "task":
+            return False
+        lane = self._recording.lanes.get(parent.id, ())
+        index = bisect_left(lane, activity.created_ns, key=lambda span: span.start_ns)
+        running = [span for span in lane[:index] if span.kind == JOIN_SPAN]
+        return bool(running) and running[-1].end_ns > activity.created_ns
 
     def _pieces(self, activity: int) -> Iterator[Op]:
         if activity in self._recording.steps and self._loops.get(activity):

@@ -61,7 +61,7 @@ def _apply(ops: list[Op], edits: Sequence[Edit], view: str) -> list[Op]:
     replacing = sorted((e for e in edits if isinstance(e, Replace)), key=lambda e: (e.start_ns, -e.end_ns))
     made = _replaced(ops, replacing, view)
     for edit in edits:
-        if isinstance(edit, Unblock):
+        if isinstance(edit, Unblock) and not (edit.computing and view == "worst"):
             part = _between(made, edit.start_ns, edit.end_ns)
             made[part] = [_unblocked(op) if op.kind in (HOLD, RUN) and _inside(op, edit) else op for op in made[part]]
     # The narrowest group first: an outer one then takes it along as one of its lanes.

@@ -59,13 +59,15 @@ class Finding:
     saving: Saving = field(default_factory=Saving)
     predicted_ns: int = 0
     after_others: bool = False
+    ordinal: int = 0
 
     @property
     def id(self) -> str:
         """The same for the same delay at the same place in the next recording, wherever its line has moved to."""
         file = "/".join(self.where.file.split("/")[-2:])
         parts = [self.rule, file, self.where.function, *sorted(name for _, name in self.operations)]
-        return f"{self.rule}-{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:8]}"
+        number = f"-{self.ordinal + 1}" if self.ordinal else ""
+        return f"{self.rule}-{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:8]}{number}"
 
 
 class Rule(Protocol):

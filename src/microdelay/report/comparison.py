@@ -33,6 +33,8 @@ def render(compared: Comparison, file: IO[str]) -> None:
         )
         for each in compared.slower
     ]
+    if compared.unrelated:
+        lines.insert(0, Text(f"! {compared.unrelated}", "bold yellow"))
     if not compared.new and not compared.slower:
         lines.append(Text("Nothing is new, nothing is slower.", "green"))
     write(file, Padding(Group(*lines), (1, 2, 1, 2), expand=False))
@@ -60,6 +62,8 @@ def _verdict(compared: Comparison) -> Text:
         f" a trace ({_range(measured)}), {share(measured.expected, before.mean)} of it; ",
         f"predicted {duration(compared.before.saving.expected)}. ",
     )  # fmt: skip
+    if min(len(compared.before.traces), len(compared.after.traces)) == 1:
+        text.append("There is one trace only: how far that would vary is not known. ")
     off = 100 * compared.error
     text.append(f"The measured median is {abs(off):.1f} % {'above' if off > 0 else 'below'} the predicted one.", "bold")
     return text
@@ -67,16 +71,18 @@ def _verdict(compared: Comparison) -> Text:
 
 def _findings(compared: Comparison) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    for title, justify in (("finding", "left"), ("", "left"), ("predicted", "right"), ("measured", "right")):
-        table.add_column(title, justify="right" if justify == "right" else "left")
+    table.add_column("finding", overflow="fold", ratio=1)
+    table.add_column("", no_wrap=True)
+    for title in ("predicted", "measured"):
+        table.add_column(title, justify="right")
     for each in compared.outcomes:
         table.add_row(_name(each), Text(each.status, _STATUS[each.status]), _predicted(each), _measured(each.measured))
     return table
 
 
-def _name(outcome: Outcome) -> str:
+def _name(outcome: Outcome) -> Text:
     where = outcome.finding.where
-    return f"{outcome.finding.rule} {short_path(where.file)}:{where.line}"
+    return Text(f"{outcome.finding.rule} {short_path(where.file)}:{where.line}")
 
 
 def _predicted(outcome: Outcome) -> str:

@@ -38,7 +38,7 @@ def diagnosis(found: Diagnosis) -> dict[str, Any]:
             "spans": len(found.recording.spans),
             "dropped": found.recording.done.get("dropped", 0),
             "complete": bool(found.recording.done),
-            "warnings": list(found.recording.warnings),
+            "warnings": found.warnings,
         },
         "rules": list(found.rules),
         "passed": list(found.passed),
@@ -98,6 +98,7 @@ def comparison(compared: Comparison) -> dict[str, Any]:
         "predicted_ns": asdict(compared.predicted),
         "saving_ns": {"predicted": _saving(compared.before.saving), "measured": _saving(compared.measured)},
         "error": compared.error,
+        "warnings": [compared.unrelated] if compared.unrelated else [],
         "findings": [
             {
                 "id": each.finding.id,

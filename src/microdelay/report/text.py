@@ -62,7 +62,7 @@ def _head(found: Diagnosis) -> RenderableType:
     lines = [title, Text(), _summary(found)]
     if found.saving.expected:
         lines.append(_bill(found.saving, found.fleet))
-    lines += [Text(f"! {warning}", "yellow") for warning in found.recording.warnings]
+    lines += [Text(f"! {warning}", "yellow") for warning in found.warnings]
     return Padding(Group(*lines), (1, 2, 1, 2), expand=False)
 
 
@@ -116,7 +116,8 @@ def _finding(number: int, finding: Finding, found: Diagnosis) -> RenderableType:
         body += _verdict(finding.dependence)
     body.append(Text.assemble("remedy: ", (finding.remedy, "bold")))
     if finding.snippet:
-        body.append(Padding(Syntax(finding.snippet, "python", theme="ansi_dark", background_color="default"), (0, 2)))
+        code = Syntax(finding.snippet, "python", theme="ansi_dark", background_color="default", word_wrap=True)
+        body.append(Padding(code, (0, 2)))
     return Padding(Group(head, Padding(Group(*body), (0, 0, 0, 3))), (0, 2, 1, 2), expand=False)
 
 
@@ -164,8 +165,8 @@ def _accounts(found: Diagnosis) -> str:
 def _basis(found: Diagnosis) -> str:
     done = found.recording.done
     return (
-        f"Replayed unchanged, the recording is off by {100 * found.fidelity:.1f} % (worst trace "
-        f"{100 * found.fidelity_worst:.1f} %). Unexplained: {100 * found.unexplained_share:.1f} % of the time. "
+        f"Recording: {short_path(found.recording.path)}. Replayed unchanged, it is off by "
+        f"{100 * found.fidelity:.1f} % (worst trace {100 * found.fidelity_worst:.1f} %). Unexplained: {100 * found.unexplained_share:.1f} % of the time. "
         f"{len(found.recording.spans):,} spans, {done.get('dropped', 0):,} dropped; "
         f"probes: {', '.join(done.get('probes', ())) or 'unknown'}."
     )

@@ -26,6 +26,12 @@ MIN_PART_NS = 1_000_000
 """Of one place in such a step; what is shorter does not block by itself."""
 
 
+_COMPUTING = """# a thread would still hold the interpreter's lock: a process does not
+pool = concurrent.futures.ProcessPoolExecutor()  # once, at the top of the module
+
+await asyncio.get_running_loop().run_in_executor(pool, compute, argument)"""
+
+
 @dataclass(slots=True)
 class _Seen:
     """What blocked at one place."""
@@ -71,18 +77,26 @@ def _blocking(case: Case, step: Step) -> Iterator[Span]:
 
 
 def _around(case: Case, step: Step, at_ns: int) -> Place | None:
-    """Give the place nearest before a computation: the last wait of the task, or the await that ends the step."""
+    """Give the place nearest before a computation: where the function that computes last waited, or will next.
+
+    A wait deeper down, in a function that has returned since, counts as the call of that function.
+    """
     lane = case.recording.lanes.get(step.activity, ())
     index = bisect_right(lane, at_ns, key=lambda span: span.start_ns)
-    before = [span.site for span in lane[max(0, index - 3) : index] if span.site is not None]
-    return step.site or (before[-1] if before else None)
+    before = next((span for span in reversed(lane[max(0, index - 3) : index]) if span.site is not None), None)
+    if before is None:
+        return step.site
+    site, call = before.site, case.recording.invocations.get(before.invocation)
+    while call is not None and call.end_ns <= at_ns + MIN_PART_NS and call.site is not None:
+        site, call = call.site, case.recording.invocations.get(call.caller)
+    return site
 
 
 def _finding(case: Case, site: Place, name: str, seen: _Seen) -> Finding:
     lengths = [(trace.id, end - start) for trace, _, start, end in seen.parts]
     total = sum(length for _, length in lengths)
     count = len(lengths)
-    what = name or f"computation near the await in {site.function}"
+    what = name or f"computation after line {site.line} in {site.function}"
     return Finding(
         rule=NAME,
         where=site,
@@ -91,9 +105,9 @@ def _finding(case: Case, site: Place, name: str, seen: _Seen) -> Finding:
         f"{count / len(case.traces):.1f} times a trace",
         remedy=REMEDY,
         spans=seen.spans,
-        edits=[Unblock(activity, start, end) for _, activity, start, end in seen.parts],
+        edits=[Unblock(activity, start, end, computing=not name) for _, activity, start, end in seen.parts],
         traces=len({trace.id for trace, *_ in seen.parts}),
-        snippet=snippet.to_thread(site) if name else "await asyncio.to_thread(compute, argument)  # or a process pool",
+        snippet=snippet.to_thread(site) if name else _COMPUTING,
         places=(site,),
         operations=frozenset((span.kind, span.name) for span in seen.spans),
         count=count,
