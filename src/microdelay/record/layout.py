@@ -1,9 +1,9 @@
 """The layout of a recording (`.mdr`), shared by the writer here and the reader in `traces/`.
 
 A recording is `MAGIC`, then chunks: a four-letter tag, the length of the payload, the CRC-32 of tag and payload (both
-little-endian `u32`), and the payload, compressed by zlib. `META`, `TEXT` and `DONE` hold JSON; every other tag holds
-rows of a table, column after column, each an `i64` little-endian array; the columns named in `DELTAS` hold differences
-to the row before.
+little-endian `u32`), and the payload, compressed by zlib. `META`, `TEXT`, `SRCE` and `DONE` hold JSON; every other tag
+holds rows of a table, column after column, each an `i64` little-endian array; the columns named in `DELTAS` hold
+differences to the row before.
 A chunk that is cut or damaged ends the recording: all before it is valid.
 """
 
@@ -20,7 +20,7 @@ MAGIC = b"MDREC\x00\x01\n"
 VERSION = 1
 HEADER = struct.Struct("<4sII")
 
-META, TEXT, DONE = b"META", b"TEXT", b"DONE"
+META, TEXT, SOURCE, DONE = b"META", b"TEXT", b"SRCE", b"DONE"
 
 TABLES: dict[bytes, tuple[str, ...]] = {
     # text ids point into all TEXT chunks, counted from 0; site 0 is unknown

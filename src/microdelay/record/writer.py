@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 from microdelay.record import layout
 from microdelay.record.describe import describe
 from microdelay.record.events import ACTIVITY, END, INVOKE, RETURN, SPAN, STEP, Event, state
+from microdelay.record.source import sources
 from microdelay.record.trouble import stand_aside
 
 FLUSH_SECONDS = 0.5
@@ -27,6 +28,9 @@ FLUSH_SECONDS = 0.5
 
 END_SECONDS = 5.0
 """That the end of a program waits for a flush under way."""
+
+MAX_FILES = 200
+"""The user's files whose source is kept."""
 
 MAX_INTERNED = 50_000
 MAX_INTERNED_CHARACTERS = 4_000_000
@@ -60,6 +64,8 @@ class Writer:
         self._starting = _thread.allocate_lock()
         self._stopping = _thread.allocate_lock()  # held while the thread is to go on
         self._running = _thread.allocate_lock()  # held from the thread's start to its end
+        self._files: dict[str, None] = {}
+        self._since_unix_ns = int(meta["start_unix_ns"])
         self._write(layout.MAGIC + layout.json_chunk(layout.META, meta))
 
     def start(self) -> None:
@@ -108,6 +114,7 @@ class Writer:
         with self._writing:
             if self._fd >= 0:
                 try:
+                    self._write(layout.json_chunk(layout.SOURCE, sources(self._files, self._since_unix_ns)))
                     self._write(layout.json_chunk(layout.DONE, done()))
                 except OSError as error:
                     stand_aside("write", error)
@@ -193,7 +200,10 @@ class Writer:
         return known
 
     def _file(self, code: CodeType) -> int:
-        return self._text(os.path.join(self._cwd, code.co_filename))
+        file = os.path.join(self._cwd, code.co_filename)
+        if len(self._files) < MAX_FILES:
+            self._files[file] = None
+        return self._text(file)
 
     def _site(self, code: CodeType | None, lasti: int) -> int:
         if code is None:

@@ -73,7 +73,7 @@ class Recording:
     """Everything that one file holds, spans in order of their start.
 
     `joins` maps a span to the activities it waited for. `warnings` are sentences for the reader: what was cut,
-    dropped or not seen.
+    dropped or not seen. `sources` are the user's modules as they ran, literals and comments masked.
     """
 
     spans: Sequence[Span]
@@ -84,6 +84,7 @@ class Recording:
     meta: Mapping[str, Any] = field(default_factory=dict)
     done: Mapping[str, Any] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
     path: str = ""
 
     @cached_property

@@ -38,11 +38,14 @@ def read(path: str | os.PathLike[str], progress: Progress | None = None) -> Reco
     texts: list[str] = []
     meta: dict[str, Any] = {}
     done: dict[str, Any] = {}
+    sources: dict[str, str] = {}
     for tag, payload in chunks:
         if tag == layout.TEXT:
             texts += map(str, _json(payload, list, name))
         elif tag == layout.META:
             meta = _json(payload, dict, name)
+        elif tag == layout.SOURCE:
+            sources |= _json(payload, dict, name)
         elif tag == layout.DONE:
             done = _json(payload, dict, name)
         elif tag in tables:
@@ -60,7 +63,7 @@ def read(path: str | os.PathLike[str], progress: Progress | None = None) -> Reco
             f"recording is empty, the program waited for nothing that a probe knows: {name}"
             + ("" if done else " (and it did not end in order: was it killed in its first second?)")
         )
-    return replace(made, warnings=(*chunks.warnings, *made.warnings), path=name)
+    return replace(made, warnings=(*chunks.warnings, *made.warnings), sources=sources, path=name)
 
 
 def _bytes(name: str) -> bytes:
