@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from microdelay.traces import Recording
 
@@ -56,3 +59,28 @@ def test_a_flood_is_dropped_and_counted(recording: Callable[..., Recording]) -> 
     )
     assert made.done["dropped"] + len(made.spans) >= 5000
     assert "events were dropped" in made.warnings[0]
+
+
+STALLED = """
+import microdelay, sys, time
+from microdelay.record import events, session
+
+def call():
+    time.sleep(0)
+
+microdelay.start(sys.argv[1])
+time.sleep(0.01)
+with session._session.writer._writing:  # as on a disk that does not answer
+    events.state.queue.extend([(events.END, 0, 0, 0)] * (events.QUEUE_LIMIT - len(events.state.queue)))
+    for _ in range(1000):
+        call()
+    print(len(events.state.queue) - events.QUEUE_LIMIT < 10, events.state.dropped > 1000)
+"""
+
+
+def test_calls_are_not_marked_when_the_queue_is_full(tmp_path: Path) -> None:
+    program = tmp_path / "stalled.py"
+    program.write_text(STALLED)
+    command = [sys.executable, str(program), str(tmp_path / "full.mdr")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "True True\n", done.stderr

@@ -18,7 +18,7 @@ import weakref
 from types import CodeType, FrameType
 from typing import Any
 
-from microdelay.record.events import INVOKE, RETURN, now, push, state
+from microdelay.record.events import INVOKE, QUEUE_LIMIT, RETURN, now, push, state
 
 MAX_FRAMES = 300
 """Library frames in a row that a walk looks at before it gives up; deeper user code is not worth the time."""
@@ -124,6 +124,9 @@ def place(frame: FrameType, activity: int, start_ns: int, caller: Site) -> int:
 
     Pushes (INVOKE, invocation, code, activity, start_ns, caller's invocation, caller's code, caller's offset).
     """
+    if len(state.queue) >= QUEUE_LIMIT:
+        state.dropped += 1  # a mark's death is queued without a look at the limit, so it is not made beyond it
+        return 0
     invocation = next(_ids)
     frame.f_trace = Mark(invocation)
     push((INVOKE, invocation, frame.f_code, activity, start_ns, *caller))

@@ -28,7 +28,7 @@ def requested(client: str, method: object, url: object, body: object = None, hea
     data = body.encode("utf-8", "replace") if isinstance(body, str) else body
     if isinstance(data, (bytes, bytearray)):
         details["body"] = bytes(data[: redact.TOKEN_BYTES])
-        details["body_fingerprint"] = redact.fingerprint(data)
+        details["body_fingerprint"] = redact.body(data)
         details["http.request.body.size"] = len(data)
     if isinstance(headers, Mapping):
         details["headers"] = [value for name, value in headers.items() if is_telling(_text(name))]
@@ -50,7 +50,7 @@ def answered(status: object, body: object, headers: object = None, history: obje
         details["http.response.status_code"] = int(status)
     if isinstance(body, (bytes, bytearray)):
         details["answer"] = bytes(body[: redact.TOKEN_BYTES])
-        details["answer_fingerprint"] = redact.fingerprint(body)
+        details["answer_fingerprint"] = redact.body(body)
         details["http.response.body.size"] = len(body)
     before = [getattr(answer, "headers", None) for answer in history] if isinstance(history, (list, tuple)) else []
     told = [pair for each in (*before, headers) for pair in _telling(each)]

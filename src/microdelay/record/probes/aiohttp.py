@@ -6,11 +6,15 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from microdelay.record import redact
 from microdelay.record.events import now
 from microdelay.record.http import answered, requested
 from microdelay.record.measure import Details, hide, record, timed_async
 from microdelay.record.patches import replace, unnoticed
 from microdelay.spans import HTTP
+
+MAX_DEPTH = 4
+"""Levels of a JSON payload that are looked at: a chat request's messages have three."""
 
 
 def install(aiohttp: ModuleType) -> None:
@@ -23,9 +27,9 @@ def _describe(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Det
     _, method, url = args[:3]
     body = kwargs.get("data")
     if kwargs.get("json") is not None:
-        body = repr(kwargs["json"])
-    elif body is not None and not isinstance(body, (bytes, str)):
-        body = None if hasattr(body, "read") else repr(body)
+        body = kwargs["json"]
+    if body is not None and not isinstance(body, (bytes, str)):
+        body = None if hasattr(body, "read") else str(redact.plain(body, MAX_DEPTH))
     info = getattr(result, "request_info", None)
     details = requested("aiohttp", method, info.url if info else url, body, kwargs.get("headers"))
     if result is not None:
