@@ -6,14 +6,14 @@ import ast
 import textwrap
 
 import pytest
-from tests.diagnose.flow_cases import LATER_TURNS, LOOPS, NOT_INDEPENDENT, PAIRS
+from tests.diagnose.flow_cases import FUNCTIONS_BESIDE, LATER_TURNS, LOOPS, NOT_INDEPENDENT, PAIRS, UNKNOWN
 
 from microdelay.diagnose.dataflow import flow
 from microdelay.diagnose.dataflow.source import Module
 
 
-def parsed(source: str) -> Module:
-    text = "async def program(self, u, v, w, xs, ys):\n" + textwrap.indent(source, "    ") + "\n"
+def parsed(source: str, beside: str = "") -> Module:
+    text = f"{beside}\nasync def program(self, u, v, w, xs, ys):\n" + textwrap.indent(source, "    ") + "\n"
     return Module(ast.parse(text), text.splitlines())
 
 
@@ -41,6 +41,14 @@ def test_pair(truth: str, source: str) -> None:
     check(flow.between(module, marked(module, "first"), marked(module, "second")), truth)
 
 
+@pytest.mark.parametrize(
+    ("truth", "beside", "source"), [pytest.param(*rest, id=name) for name, *rest in FUNCTIONS_BESIDE]
+)
+def test_pair_with_functions_beside(truth: str, beside: str, source: str) -> None:
+    module = parsed(source, beside)
+    check(flow.between(module, marked(module, "first"), marked(module, "second")), truth)
+
+
 @pytest.mark.parametrize(("truth", "source"), [pytest.param(*rest, id=name) for name, *rest in LATER_TURNS])
 def test_pair_with_a_turn_of_the_loop_between(truth: str, source: str) -> None:
     module = parsed(source)
@@ -59,3 +67,24 @@ def test_the_worked_example_of_the_docs() -> None:
     one, two, three = (marked(module, name) for name in ("one", "two", "three"))
     verdicts = [flow.between(module, *pair).verdict for pair in ((one, two), (one, three), (two, three))]
     assert verdicts == [flow.INDEPENDENT, flow.DEPENDENT, flow.INDEPENDENT]
+
+
+def test_calls_on_one_line_are_told_apart_by_their_text() -> None:
+    module = parsed("a = first(u); b = second(v)")
+    verdict = flow.between(module, marked(module, "first"), marked(module, "second"))
+    assert verdict.evidence == ("nothing that `second(v)` in line 3 reads comes from `first(u)`",)
+
+
+def test_dependent_calls_on_one_line_are_told_apart_by_their_columns() -> None:
+    module = parsed("a = first(u); b = second(a)")
+    verdict = flow.between(module, marked(module, "first"), marked(module, "second"))
+    assert verdict.evidence == ("the call in line 3, column 23 reads `a`, which line 3 made of the answer",)
+
+
+def test_a_loop_that_never_settles_ends_in_time() -> None:
+    body = "".join(f"n{k} = n{k - 1}\n" for k in range(60, 0, -1)) + "n0 = r\n"
+    source = "r = again(x)\n" + body
+    for depth in range(8):
+        source = f"for x{depth} in xs:\n" + textwrap.indent(source, "  ")
+    module = parsed(source)
+    check(flow.in_loop(module, marked(module, "again")), UNKNOWN)

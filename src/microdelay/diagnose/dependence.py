@@ -11,6 +11,7 @@ Independent is said only when the source says so and nothing else speaks against
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 
@@ -57,11 +58,14 @@ def judge_pair(case: Case, pairs: Sequence[Pair], later_turn: bool = False) -> V
 def followed(site: Place, judge: Callable[[], Verdict]) -> Verdict:
     """Give what `judge` says of the source at a place; unknown where it fails.
 
-    Source is anybody's: what we fail to read does not end the diagnosis.
+    Source is anybody's: what we fail to read does not end the diagnosis. With MICRODELAY_STRICT set, as in the tests,
+    it does.
     """
     try:
         return judge()
     except Exception as error:
+        if os.environ.get("MICRODELAY_STRICT"):
+            raise
         why = f"microdelay could not follow {site.file}:{site.line} ({type(error).__name__}; please report it)"
         return Verdict(UNKNOWN, (why,))
 

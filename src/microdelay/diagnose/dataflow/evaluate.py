@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from microdelay.diagnose.dataflow.callees import PACING, Reads, names, reads_of
-from microdelay.diagnose.dataflow.keeping import FILES, OPENING, keep
-from microdelay.diagnose.dataflow.source import COMPREHENSIONS, LOOPS, Body, names_read, parameters, without_await
+from microdelay.diagnose.dataflow.callees import Reads, called, reads_of
+from microdelay.diagnose.dataflow.keeping import FILES, Keeping, Scope
+from microdelay.diagnose.dataflow.names import OPENING, PACING, STOPS_EARLY, TAKES_ALL
+from microdelay.diagnose.dataflow.source import COMPREHENSIONS, LOOPS, names_read, without_await
 from microdelay.diagnose.dataflow.taint import (
     ANY_ITEM,
     CARRIES,
@@ -21,16 +22,13 @@ from microdelay.diagnose.dataflow.taint import (
     path_of,
     strongest,
 )
-from microdelay.diagnose.dataflow.values import Question, called, elements_of, given_as, links_of
+from microdelay.diagnose.dataflow.values import Question, elements_of, given_as, links_of
 
-STOPS_EARLY = frozenset({"all", "any", "next", "takewhile", "islice"})
-"""Functions that ask a generator for its next element only while the ones before did not settle the matter."""
+TURNS = 20
+"""Turns of a loop that are followed at most; nearly all settle in two or three."""
 
-TAKES_ALL = names("Counter dict extend frozenset gather join list max min set sorted sum tuple update")
-"""Functions that take all that a generator gives."""
-
-TURNS = 4
-"""Turns of a loop that are followed: what one leaves behind reaches the next, and through it the one after."""
+ALL_TURNS = 3000
+"""Turns of all loops of a function together: loops in loops that do not settle would take the power of `TURNS`."""
 
 
 @dataclass(slots=True)
@@ -49,11 +47,14 @@ class Evaluator:
     answers: list[Mark] = field(default_factory=list)
     conditions: list[Mark] = field(default_factory=list)
     tries: list[Try] = field(default_factory=list)
+    turns_left: int = ALL_TURNS
+    unsettled: ast.AST | None = None
 
     def __post_init__(self) -> None:
         self.module = self.question.module
         self.first, self.second = self.question.first, self.question.second
         self._asked = without_await(self.second) if self.second is not None else None
+        self.scope = Scope(self.module, self.module.scope(self.first))
         self.around_first = frozenset(self.module.ancestors(self.first))
         second = self.second if self.second is not None else self.first
         self.around_both = self.around_first & frozenset(self.module.ancestors(second))
@@ -98,7 +99,7 @@ class Evaluator:
                 return mark
             case ast.Lambda():
                 defaults = [self.value(each, state) for each in (*node.args.defaults, *node.args.kw_defaults)]
-                return strongest([*defaults, self.free(node, state)])
+                return strongest([*defaults, self.scope.read_by(node, state)])
             case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
                 return self._comprehension(node, state)
             case ast.Yield() | ast.YieldFrom():
@@ -110,15 +111,9 @@ class Evaluator:
     def peek(self, node: ast.AST, state: State) -> Mark:
         """Give the mark of what a node reads, without evaluating it: nothing is asked, nothing changes."""
         if isinstance(node, ast.Name):
-            mark = state.read((node.id,))
-            function = state.functions.get(node.id)
-            return strongest([mark, self.free(function, state)]) if function is not None else mark
+            functions = self.scope.resolved(node, state)
+            return strongest([state.read((node.id,)), *(self.scope.read_by(f, state) for f in functions)])
         return strongest(self.peek(ast.Name(name, ast.Load()), state) for name in sorted(names_read(node)))
-
-    def free(self, function: ast.AST, state: State) -> Mark:
-        """Give the mark of what a nested function or lambda reads from around it."""
-        own = set(parameters(function)) if isinstance(function, Body) else set()
-        return strongest(state.read((name,)) for name in sorted(names_read(function) - own))
 
     def _noted(self, mark: Mark) -> Mark:
         if mark.level:
@@ -165,6 +160,9 @@ class Evaluator:
         mark = self._noted(state.read(path))
         if not mark.level and isinstance(node, ast.Attribute) and path[0] in ("self", "cls"):
             mark = self._own_part(node.attr, path[:-1], state)  # a property is a method without brackets
+        if not mark.level and isinstance(node, ast.Attribute):
+            properties = self.module.properties.get(node.attr, ())
+            mark = strongest(self.scope.read_by(each, state) for each in properties)
         return strongest([mark, index])
 
     def _own_part(self, name: str, path: Path, state: State) -> Mark:
@@ -177,6 +175,10 @@ class Evaluator:
 
     def _call(self, node: ast.Call, state: State) -> Mark:
         function = self._receiver(node, state) if isinstance(node.func, ast.Attribute) else self.value(node.func, state)
+        if isinstance(node.func, ast.Attribute):
+            methods = self.scope.resolved(node.func, state)
+            read = strongest(self.scope.read_by(each, state) for each in methods)
+            function = strongest([function, Mark(min(read.level, MAYBE), read.name, read.line)])
         name = called(node)
         marks: list[tuple[ast.expr, Mark]] = []
         for each in (*node.args, *(keyword.value for keyword in node.keywords)):
@@ -185,8 +187,9 @@ class Evaluator:
             else:
                 marks.append((each, self.value(each, state)))
         given = strongest(mark for _, mark in marks)
-        if given.level:
-            keep(self.module, node, given, marks, state)
+        decided = strongest([given, *self.conditions, *deciding(state)])
+        if decided.level or function.level:
+            Keeping(self.scope, node, decided, function, state).note(marks)
         if state.active and node is not self._asked and PACING.search(_dotted(node.func)) and name != "wait_for":
             self.keep_apart(
                 state, f"`{_dotted(node.func)}` in line {node.lineno} keeps the calls apart, perhaps on purpose"
@@ -235,12 +238,15 @@ class Evaluator:
         over = self.goes_over(node.generators[0].iter, state)
         inner = state.copy()
         mark = over
-        for turn in range(TURNS if self._turns(node, inner) else 1):
+        for turn in self.turns(node, inner):
+            before = inner.copy(), mark
             inner.turned |= bool(turn) and inner.active and node in self.around_both
             if turn and stops and inner.active:
                 level = CARRIES if "stops" in stops else MAYBE
                 inner.controls.setdefault(("turn", id(node)), Mark(level, "", 0, stops))
             mark = strongest([mark, self._elements(node, node.generators, inner, over)])
+            if turn and inner.same(before[0]) and mark.level == before[1].level:
+                break
         own = {name for each in node.generators for name in names_stored(each.target)}
         state.active = inner.active
         state.turned |= inner.turned
@@ -280,11 +286,18 @@ class Evaluator:
             for rest, each in parts:
                 state.held.setdefault((name, *rest), each)
 
-    def _turns(self, node: ast.AST, state: State) -> bool:
-        """Tell whether the turns of a loop are to be followed into one another."""
-        if node in self.around_first:
-            return self.later_turn or node not in self.around_both
-        return state.active
+    def turns(self, node: ast.AST, state: State) -> Iterator[int]:
+        """Count the turns of a loop that are to be followed into one another, for as long as the caller asks."""
+        again = self.later_turn or node not in self.around_both if node in self.around_first else state.active
+        yield 0
+        if not again:
+            return
+        for turn in range(1, TURNS):
+            self.turns_left -= 1
+            if self.turns_left < 0:
+                break
+            yield turn
+        self.unsettled = node
 
     def _elements(
         self, node: ast.AST, generators: Sequence[ast.comprehension], state: State, over: Mark | None = None
@@ -317,7 +330,12 @@ class Evaluator:
         mark = strongest([mark, *self.conditions, *deciding(state)])
         path = path_of(target)
         if isinstance(target, ast.Name):
+            known = state.functions.get(value.id) if isinstance(value, ast.Name) else None
             state.bind(target.id, Mark(mark.level, target.id, line), links_of(value))
+            if isinstance(value, ast.Lambda):
+                known = frozenset({value})
+            if known:
+                state.functions[target.id] = known
             return
         if isinstance(target, ast.Subscript):
             index = self.value(target.slice, state)
@@ -328,6 +346,8 @@ class Evaluator:
                 state.change((name,), Mark(MAYBE, name, line))
         elif mark.level:
             state.change(path, Mark(mark.level, "", line))
+            if isinstance(target, ast.Attribute) and target.attr in self.module.properties:
+                state.change(path[:-1], Mark(MAYBE, "", line))
         else:
             state.clear(path)
 

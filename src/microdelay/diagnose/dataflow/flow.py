@@ -12,14 +12,17 @@ import ast
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from microdelay.diagnose.dataflow.callees import Reads, local_names
-from microdelay.diagnose.dataflow.keeping import is_dropped
-from microdelay.diagnose.dataflow.source import COMPREHENSIONS, LOOPS, Body, Module, parameters
+from microdelay.diagnose.dataflow.callees import Reads, is_dropped, local_names
+from microdelay.diagnose.dataflow.keeping import Scope
+from microdelay.diagnose.dataflow.source import COMPREHENSIONS, LOOPS, Body, Module, parameters, without_await
 from microdelay.diagnose.dataflow.taint import CARRIES, MAYBE, Mark, strongest
 from microdelay.diagnose.dataflow.values import Left, Question
 from microdelay.diagnose.dataflow.walk import Walk
 
 INDEPENDENT, DEPENDENT, UNKNOWN = "independent", "dependent", "unknown"
+
+LONGEST = 60
+"""Characters of a call's text that a sentence can take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,13 @@ def between(
         return Verdict(DEPENDENT, (_sentence(mark, first, second),))
     if mark.level == MAYBE:
         return Verdict(UNKNOWN, (_sentence(mark, first, second),))
+    if walk.unsettled is not None:
+        line = getattr(walk.unsettled, "lineno", first.lineno)
+        return Verdict(UNKNOWN, (f"the loop in line {line} hands on more from turn to turn than could be followed",))
+    named = Scope(module, scope).by_name()
+    if named is not None:
+        why = f"`{ast.unparse(named.func)}` in line {named.lineno} reaches variables that the source does not name"
+        return Verdict(UNKNOWN, (why,))
     for call, keeps in ((first, bool(left)), (second, kept)):
         if is_dropped(module, call) and not keeps:
             why = f"the answer of the call in line {call.lineno} is not used: it may be made for its effect"
@@ -116,15 +126,16 @@ def _is_list(module: Module, function: Body, name: str) -> bool:
 
 
 def _sentence(mark: Mark, first: ast.expr, second: ast.expr) -> str:
+    place = str(second.lineno)
+    if second is not first and second.lineno == first.lineno:
+        place += f", column {second.col_offset + 1}"
     if mark.why:
-        return mark.why.replace("{call}", str(second.lineno))
+        return mark.why.replace("{call}", place)
     if not mark.name:
-        return f"the call in line {second.lineno} takes the answer of the one in line {mark.line or first.lineno}"
+        return f"the call in line {place} takes the answer of the one in line {mark.line or first.lineno}"
     if mark.level == CARRIES:
-        return f"the call in line {second.lineno} reads `{mark.name}`, which line {mark.line} made of the answer"
-    return (
-        f"the call in line {second.lineno} reads `{mark.name}`, which the answer may have changed in line {mark.line}"
-    )
+        return f"the call in line {place} reads `{mark.name}`, which line {mark.line} made of the answer"
+    return f"the call in line {place} reads `{mark.name}`, which the answer may have changed in line {mark.line}"
 
 
 def _nothing(module: Module, first: ast.expr, second: ast.expr, later_turn: bool) -> str:
@@ -135,6 +146,13 @@ def _nothing(module: Module, first: ast.expr, second: ast.expr, later_turn: bool
         return f"no turn of the loop in line {loop.lineno} reads what an earlier one answered"
     if module.statement(first) is module.statement(second):
         return f"line {second.lineno} makes both calls before it uses either answer"
+    if first.lineno == second.lineno and first is not second:
+        one, two = (ast.unparse(without_await(each)) for each in (first, second))
+        if one == two or max(len(one), len(two)) > LONGEST:
+            one, two = (f"the call in column {each.col_offset + 1}" for each in (first, second))
+        else:
+            one, two = f"`{one}`", f"`{two}`"
+        return f"nothing that {two} in line {second.lineno} reads comes from {one}"
     return f"nothing that the call in line {second.lineno} reads comes from line {first.lineno}"
 
 

@@ -32,6 +32,8 @@ class Module:
         self.lines = lines
         self.parents: dict[ast.AST, ast.AST] = {}
         self.functions: dict[str, list[Function]] = {}
+        self.initialisers: dict[str, list[Function]] = {}
+        self.properties: dict[str, list[Function]] = {}
         self.imported: set[str] = set()
         # Columns of code positions count bytes of UTF-8; so do the columns of `ast`.
         self._at: dict[tuple[int, int, int, int], list[ast.expr]] = {}
@@ -57,6 +59,11 @@ class Module:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             self.functions.setdefault(node.name, []).append(node)
             self._bodies.setdefault(node.name, []).append(node)
+            around = self.parents.get(node)
+            if node.name in ("__init__", "__post_init__") and isinstance(around, ast.ClassDef):
+                self.initialisers.setdefault(around.name, []).append(node)
+            if any("property" in ast.unparse(each) for each in node.decorator_list):
+                self.properties.setdefault(node.name, []).append(node)
         elif isinstance(node, ast.Lambda):
             self._bodies.setdefault("<lambda>", []).append(node)
 

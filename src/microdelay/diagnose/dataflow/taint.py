@@ -88,7 +88,7 @@ class State:
 
     held: dict[Path, Mark] = field(default_factory=dict)
     links: dict[str, frozenset[Link]] = field(default_factory=dict)
-    functions: dict[str, ast.AST] = field(default_factory=dict)
+    functions: dict[str, frozenset[ast.AST]] = field(default_factory=dict)
     controls: dict[Control, Mark] = field(default_factory=dict)
     active: bool = False
     turned: bool = False
@@ -104,7 +104,7 @@ class State:
             (self.active, self.turned) == (other.active, other.turned)
             and _levels(self.held) == _levels(other.held)
             and _levels(self.controls) == _levels(other.controls)
-            and self.links == other.links
+            and (self.links, self.functions) == (other.links, other.functions)
         )
 
     def read(self, path: Path) -> Mark:
@@ -170,7 +170,8 @@ def joined(states: Iterable[State | None]) -> State | None:
         met.turned |= state.turned
         _join(met.held, state.held)
         _join(met.controls, state.controls)
-        met.functions.update(state.functions)
+        for name, functions in state.functions.items():
+            met.functions[name] = met.functions.get(name, frozenset()) | functions
         for name, links in state.links.items():
             met.links[name] = met.links.get(name, frozenset()) | links
     return met

@@ -6,12 +6,10 @@ import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from microdelay.diagnose.dataflow.callees import Reads, changes
+from microdelay.diagnose.dataflow.callees import Reads, called
+from microdelay.diagnose.dataflow.names import PASSING_ON
 from microdelay.diagnose.dataflow.source import Body, Module, names_read, parameters, without_await
 from microdelay.diagnose.dataflow.taint import ANY_ITEM, Link, Mark, Path, path_of
-
-PASSING_ON = frozenset({"enumerate", "zip", "sorted", "reversed", "list", "tuple", "iter"})
-"""Functions that give the elements of what they are given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +39,6 @@ class Question:
     left: Sequence[Left] = ()
     reads: Reads | None = None
     also: frozenset[ast.AST] = frozenset()
-
-
-def called(node: ast.Call) -> str:
-    """Give the last part of the name of what is called."""
-    return node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
 
 
 def links_of(value: ast.AST | None) -> frozenset[Link]:
@@ -78,18 +71,6 @@ def elements_of(node: ast.AST) -> list[Path]:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("items", "values"):
         return elements_of(node.func.value)
     return []
-
-
-def may_change(module: Module, function: Body, call: ast.Call, number: int) -> bool:
-    """Tell whether a function may change or keep what a call gives it as its `number`-th argument."""
-    names = parameters(function)
-    if names and names[0] in ("self", "cls"):
-        names = names[1:]
-    if number < len(call.args):
-        name = names[number] if number < len(names) else ""
-    else:
-        name = call.keywords[number - len(call.args)].arg or ""
-    return not name or changes(module, function, name)
 
 
 def given_as(call: ast.AST, left: Left) -> list[Path]:

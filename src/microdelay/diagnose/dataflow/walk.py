@@ -6,19 +6,10 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from microdelay.diagnose.dataflow.callees import KEEPING_APART
-from microdelay.diagnose.dataflow.evaluate import TURNS, Evaluator, Try, deciding
+from microdelay.diagnose.dataflow.evaluate import Evaluator, Try, deciding
+from microdelay.diagnose.dataflow.names import ENDLESS, EXITS, HARMLESS_TESTS, KEEPING_APART
 from microdelay.diagnose.dataflow.source import FUNCTIONS, LOOPS, Loop, names_read, without_await
 from microdelay.diagnose.dataflow.taint import CLEAN, MAYBE, Control, Link, Mark, State, joined, strongest
-
-HARMLESS_TESTS = frozenset({"len", "any", "all", "bool", "isinstance", "min", "max"})
-"""Functions in a loop's condition that do not look at the world outside."""
-
-ENDLESS = frozenset({"count", "cycle", "repeat", "iter"})
-"""Functions that give a loop no end of its own."""
-
-EXITS = frozenset({"exit", "quit", "_exit", "abort", "fail", "skip"})
-"""Functions that do not come back: they end the program, the request or the test."""
 
 
 @dataclass
@@ -154,7 +145,7 @@ class Walk(Evaluator):
         heads = [*node.decorator_list, *node.args.defaults, *node.args.kw_defaults]
         mark = strongest([*(self.value(each, state) for each in heads), *self.conditions, *deciding(state)])
         state.bind(node.name, mark, frozenset(Link((name,), False) for name in names_read(node) - {node.name}))
-        state.functions[node.name] = node
+        state.functions[node.name] = frozenset({node})
         return state
 
     _asyncfunctiondef = _functiondef
@@ -201,9 +192,8 @@ class Walk(Evaluator):
         what = "how often the call in line {call}"
         frame = _LoopFrame(id(node), len(self.tries))
         endless = isinstance(node.test, ast.Constant)
-        turns = TURNS if self._turns(node, state) else 1
         exits: list[State | None] = []
-        for turn in range(turns):
+        for turn in self.turns(node, state):
             if turn and node in self.around_first and (endless or _looks_outside(node.test)):
                 why = f"the loop in line {node.lineno} goes on until something changes that its source does not show"
                 state.controls.setdefault(("loop", frame.number), Mark(MAYBE, "", 0, why))
@@ -221,8 +211,7 @@ class Walk(Evaluator):
     def _for(self, node: ast.For | ast.AsyncFor, state: State) -> State | None:
         over = self.goes_over(node.iter, state)
         frame = _LoopFrame(id(node), len(self.tries))
-        turns = TURNS if self._turns(node, state) else 1
-        for turn in range(turns):
+        for turn in self.turns(node, state):
             if turn and node in self.around_first and _is_endless(node.iter):
                 why = f"the loop in line {node.lineno} has no end of its own"
                 state.controls.setdefault(("loop", frame.number), Mark(MAYBE, "", 0, why))
