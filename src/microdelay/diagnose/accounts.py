@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from microdelay.spans import WAITS, Span
-from microdelay.traces.model import Recording, Trace
+from microdelay.traces.model import Recording, Step, Trace
 
 OWN_CPU: Final = "cpu"  # the processor, in the program's own code and the libraries between its waits
 LOOP: Final = "waiting for the loop"  # ready to run, while the event loop ran something else
-TASK: Final = "await"  # a task suspended at a known place, in no span
+QUEUE: Final = "waiting for a thread"  # handed to a pool, not begun
+TASK: Final = "await"  # a task suspended at a known place, in no span, for nobody known
 UNEXPLAINED: Final = "unexplained"
+
+MAX_DEPTH = 20
+"""Activities that wait for one another and are followed: deeper nesting is rare, and a circle ends."""
 
 
 def accounts(recording: Recording, traces: Sequence[Trace]) -> Mapping[str, int]:
     """Give the nanoseconds of all traces together in each account: kinds of waits, cpu, unexplained.
 
-    A trace is followed along the activity that it ran in; what others did meanwhile is part of what it waited for.
+    A trace is followed along the activity that it ran in, and from there along those that it waited for.
     """
     total: Counter[str] = Counter()
     for trace in traces:
-        if trace.activity in recording.steps:
-            total += _of_task(recording, trace)
-        else:
-            total += _of_thread(recording, trace)
+        _interval(recording, trace.activity, trace.start_ns, trace.end_ns, total, MAX_DEPTH)
     return dict(total.most_common())
 
 
@@ -34,55 +36,73 @@ def unexplained_share(kept: Mapping[str, int]) -> float:
     return kept.get(UNEXPLAINED, 0) / (sum(kept.values()) or 1)
 
 
-def _of_thread(recording: Recording, trace: Trace) -> Counter[str]:
-    total: Counter[str] = Counter()
-    inside = {span.id for span in trace.spans}
-    lane = [
-        span
-        for span in recording.within(trace.activity, trace.start_ns, trace.end_ns)
-        if span.end_ns <= trace.end_ns and recording.parents[span.id] not in inside
-    ]
-    for span in lane:
+def _interval(recording: Recording, activity: int, start: int, end: int, total: Counter[str], depth: int) -> None:
+    """Account for an interval of an activity, every nanosecond once."""
+    if activity in recording.steps and recording.activities[activity].kind == "task":
+        _of_task(recording, activity, start, end, total, depth)
+    else:
+        _of_thread(recording, activity, start, end, total)
+
+
+def _of_thread(recording: Recording, activity: int, start: int, end: int, total: Counter[str]) -> None:
+    at, cpu_at, gap = start, -1, 0
+    for span in recording.within(activity, start, end):
+        if span.start_ns < at or span.end_ns > end:
+            continue  # inside the one before, or around the interval
+        gap += span.start_ns - at
+        at = span.end_ns
         _own_times(recording, span, total)
-    at, cpu_at = trace.start_ns, -1
-    gap = 0
-    for span in lane:
-        gap += max(0, span.start_ns - at)
-        at = max(at, span.end_ns)
         if span.cpu_start_ns < 0:
             continue
         # The thread's processor time between two readings of its clock is what it computed in between.
-        busy = min(gap, span.cpu_start_ns - cpu_at) if cpu_at >= 0 else 0
+        busy = max(0, min(gap, span.cpu_start_ns - cpu_at)) if cpu_at >= 0 else 0
         total[OWN_CPU] += busy
         total[UNEXPLAINED] += gap - busy
         gap, cpu_at = 0, span.cpu_start_ns + span.cpu_ns
-    total[UNEXPLAINED] += gap + max(0, trace.end_ns - at)
-    return total
+    total[UNEXPLAINED] += gap + max(0, end - at)
 
 
-def _own_times(recording: Recording, span: Span, total: Counter[str]) -> None:
-    children = recording.children.get(span.id, ())
-    own = span.duration_ns - sum(child.duration_ns for child in children)
-    total[span.kind if span.kind in WAITS else OWN_CPU] += max(0, own)
-    for child in children:
-        _own_times(recording, child, total)
+def _own_times(recording: Recording, outermost: Span, total: Counter[str]) -> None:
+    waiting = [outermost]
+    while waiting:
+        span = waiting.pop()
+        children = recording.children.get(span.id, ())
+        own = span.duration_ns - sum(child.duration_ns for child in children)
+        total[span.kind if span.kind in WAITS else OWN_CPU] += max(0, own)
+        waiting.extend(children)
 
 
-def _of_task(recording: Recording, trace: Trace) -> Counter[str]:
-    total: Counter[str] = Counter()
-    steps = [s for s in recording.steps[trace.activity] if trace.start_ns < (s.resumed_ns or s.end_ns)]
-    for step in steps:
-        if step.start_ns >= trace.end_ns:
-            break
-        start, end = max(step.start_ns, trace.start_ns), min(step.end_ns, trace.end_ns)
-        if end > start:
-            _run(recording, trace.activity, start, end, total)
-        if step.resumed_ns and step.end_ns < trace.end_ns:
-            resumed = min(step.resumed_ns, trace.end_ns)
-            ready = min(max(step.ready_ns, step.end_ns), resumed) if step.ready_ns else resumed
-            total[LOOP] += resumed - ready
-            total[_kind_at(recording, trace.activity, step.end_ns, ready)] += ready - max(step.end_ns, trace.start_ns)
-    return total
+def _of_task(recording: Recording, activity: int, start: int, end: int, total: Counter[str], depth: int) -> None:
+    at = start
+    for step in recording.steps_within(activity, start, end):
+        if step.start_ns > at:  # it had not begun, or was not seen: its loop had other things to do
+            total[LOOP] += min(step.start_ns, end) - at
+            at = min(step.start_ns, end)
+        if step.end_ns > at:
+            _run(recording, activity, at, min(step.end_ns, end), total)
+            at = min(step.end_ns, end)
+        until = min(step.resumed_ns, end)
+        if until > at:
+            ready = min(max(step.ready_ns or until, at), until)
+            _wait(recording, step, at, ready, total, depth)
+            total[LOOP] += until - ready
+            at = until
+    total[UNEXPLAINED] += max(0, end - at)
+
+
+def _wait(recording: Recording, step: Step, start: int, end: int, total: Counter[str], depth: int) -> None:
+    """Account for a wait of a task: by the span that it stands in, or by what those did that it waited for."""
+    kind = _kind_at(recording, step.activity, start, end)
+    awaited = [recording.activities[each] for each in step.joins or (step.cause,) if each in recording.activities]
+    latest = max((each for each in awaited if each.id != step.activity), key=lambda each: each.end_ns, default=None)
+    if kind is None and latest is not None and depth and latest.start_ns < end:
+        began = min(max(latest.start_ns, start), end)
+        total[LOOP if latest.kind == "task" else QUEUE] += began - start
+        over = min(latest.end_ns or end, end)
+        _interval(recording, latest.id, began, max(began, over), total, depth - 1)
+        total[LOOP] += end - max(began, over)
+    else:
+        total[kind or (TASK if step.site is not None else UNEXPLAINED)] += end - start
 
 
 def _run(recording: Recording, activity: int, start: int, end: int, total: Counter[str]) -> None:
@@ -96,12 +116,11 @@ def _run(recording: Recording, activity: int, start: int, end: int, total: Count
     total[OWN_CPU] += end - at
 
 
-def _kind_at(recording: Recording, activity: int, start: int, end: int) -> str:
-    """Give the kind of the innermost span of a task around a wait."""
-    kind = TASK
-    for span in recording.lanes.get(activity, ()):
-        if span.start_ns > start:
-            break
-        if span.end_ns >= end and span.kind in WAITS:
-            kind = span.kind
-    return kind
+def _kind_at(recording: Recording, activity: int, start: int, end: int) -> str | None:
+    """Give the kind of the innermost waiting span of a task around an interval."""
+    lane = recording.lanes.get(activity, ())
+    index = bisect_right(lane, start, key=lambda span: span.start_ns)
+    span = lane[index - 1] if index else None
+    while span is not None and (span.end_ns < end or span.kind not in WAITS):
+        span = recording.by_id.get(recording.parents[span.id])
+    return span.kind if span is not None else None
