@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from microdelay.spans import HTTP, LOG, Place, Span
+from microdelay.spans import CONNECTING, HTTP, LOG, WAITS, Place, Span
 from microdelay.traces.model import Invocation, Recording, Trace
 
 
@@ -85,6 +85,20 @@ class Case:
         """Give the single values in a request's answer."""
         body = self.bodies.get(request.id)
         return request.received | body.received if body else request.received
+
+    @cached_property
+    def reached(self) -> Mapping[object, frozenset[str]]:
+        """For each place and each function (file, name, line) of the program, the operations that it leads to."""
+        found: dict[object, set[str]] = defaultdict(set)
+        for span in self.recording.spans:
+            if span.kind in CONNECTING or span.kind not in WAITS or self.inside_wait(span):
+                continue
+            site = span.site
+            for call in self.recording.callers(span.invocation):
+                found[site].add(span.name)
+                found[call.file, call.function, call.line].add(span.name)
+                site = call.site
+        return {key: frozenset(names) for key, names in found.items()}
 
     @cached_property
     def units(self) -> Mapping[int, Mapping[int, Sequence[Unit]]]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 from microdelay.diagnose.case import Case
 from microdelay.diagnose.dependence import reads
-from microdelay.spans import SLEEP, Span
+from microdelay.spans import DB, HTTP, SLEEP, Span
 from microdelay.traces.model import Trace
 
 MIN_CONSTANT_CALLS = 3
@@ -75,13 +76,14 @@ def _failed(span: Span) -> bool:
 
 
 def _polls(case: Case, made: Sequence[tuple[Trace, Span]]) -> bool:
-    """Tell whether the calls wait for something to change: the same place asks again after a pause."""
-    last: dict[tuple[int, int], tuple[Trace, Span]] = {}
-    for trace, span in made:
-        before = last.get((trace.id, span.invocation))
-        if before is not None and before[1].site == span.site:
-            between = case.recording.within(span.activity, before[1].end_ns, span.start_ns)
-            if any(each.kind == SLEEP for each in between):
-                return True
-        last[trace.id, span.invocation] = trace, span
-    return False
+    """Tell whether the calls wait for something to change: they are made again after a pause, and nothing else."""
+    pauses = 0
+    for (before, first), (trace, second) in pairwise(made):
+        if before is not trace or first.activity != second.activity or first.site != second.site:
+            continue
+        between = case.recording.within(trace.activity, first.end_ns, second.start_ns)
+        kinds = {
+            span.kind for span in between if span.kind in (SLEEP, HTTP, DB) and span.attributes.get("part") is None
+        }
+        pauses += kinds == {SLEEP}
+    return pauses > 0

@@ -36,13 +36,23 @@ def fan_out(sites: Sequence[Place]) -> str:
         return _of_with_blocks(len(nodes))
     calls: list[str] = []
     targets: list[str] = []
+    rest: list[str] = []
     awaits = any(isinstance(node, ast.Await) for node in nodes)
-    for node in nodes:
+    for node in (_with_what_follows(parsed, each) for each in nodes):
+        loop = _loop(parsed, node)
+        if loop is not None and not all(loop in parsed.ancestors(each) for each in nodes):
+            calls.append(f"lambda: {_over(node, loop)}" if not isinstance(node, ast.Await) else _over(node, loop))
+            targets.append(f"answers_{len(targets) + 1}")
+            continue
         inner = _joined_already(node)
         calls += [ast.unparse(each) for each in inner] or [_deferred(node)]
-        targets += _targets(parsed, node, len(targets))
+        bound = _targets(parsed, node, len(targets))
+        if not inner and bound[0].startswith("answer_"):
+            rest += _rest_of_statement(parsed, node, bound[0])
+        targets += bound
     listed = "".join(f"    {call},\n" for call in calls)
-    return f"{IMPORT}\n\n{_after(parsed, nodes)}{', '.join(targets)} = {'await ' * awaits}fan_out([\n{listed}])"
+    joined = f"{', '.join(targets)} = {'await ' * awaits}fan_out([\n{listed}])"
+    return "\n".join([f"{IMPORT}\n\n{_after(parsed, nodes)}{joined}", *rest])
 
 
 def fan_out_loop(site: Place) -> str:
@@ -54,11 +64,17 @@ def fan_out_loop(site: Place) -> str:
         return f"{IMPORT}\n\nanswers = fan_out([lambda item=item: call(item) for item in items])"
     if isinstance(parsed.parents[node], ast.withitem) or _made_in_turn(parsed, node, loop):
         return fan_out_turns(site)
+    wait = "await " if isinstance(node, ast.Await) else ""
+    return f"{IMPORT}\n\nanswers = {wait}{_over(_with_what_follows(parsed, node), loop)}"
+
+
+def _over(node: ast.expr, loop: ast.AST) -> str:
+    """Give a call for each item of its loop as one `fan_out`."""
     item, over = _head(loop)
     if isinstance(node, ast.Await):
-        return f"{IMPORT}\n\nanswers = await fan_out([{ast.unparse(node.value)} for {item} in {over}])"
+        return f"fan_out([{ast.unparse(node.value)} for {item} in {over}])"
     bound = ", ".join(f"{name}={name}" for name in sorted(names_bound(ast.parse(item, mode="eval").body)))
-    return f"{IMPORT}\n\nanswers = fan_out([lambda {bound}: {ast.unparse(node)} for {item} in {over}])"
+    return f"fan_out([lambda {bound}: {ast.unparse(node)} for {item} in {over}])"
 
 
 def fan_out_turns(site: Place) -> str:
@@ -143,7 +159,7 @@ def _to_thread(node: ast.Call) -> ast.Await:
 def _replaced(statement: ast.stmt, node: ast.expr, by: ast.expr) -> ast.stmt:
     class Replacing(ast.NodeTransformer):
         def visit(self, each: ast.AST) -> ast.AST:
-            if isinstance(each, ast.Call) and ast.dump(each) == wanted:
+            if isinstance(each, type(node)) and ast.dump(each) == wanted:
                 return by
             return self.generic_visit(each)
 
@@ -158,11 +174,39 @@ def _of_with_blocks(number: int) -> str:
     return f"{IMPORT}\n\n# each `async with` block in a coroutine function of its own, then\nawait fan_out([{listed}])"
 
 
+def _with_what_follows(parsed: Module, node: ast.expr) -> ast.expr:
+    """Give a call with what is taken from its answer right there: `get(url)` with `.json()["next"]`."""
+    if isinstance(node, ast.Await):
+        return node
+    while True:
+        parent = parsed.parents.get(node)
+        taken = isinstance(parent, (ast.Attribute, ast.Subscript)) and parent.value is node
+        called = isinstance(parent, ast.Call) and parent.func is node
+        if not (taken or called):
+            return node
+        assert isinstance(parent, ast.expr)
+        node = parent
+
+
+def _rest_of_statement(parsed: Module, node: ast.expr, answer: str) -> list[str]:
+    """Give the statement around a call with the answer in the call's place."""
+    statement = parsed.statement(node)
+    if not isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr)) or node is _value_of(statement):
+        return []
+    text = ast.unparse(_replaced(statement, node, ast.Name(answer, ast.Load())))
+    return [text] if len(text) <= MAX_STATEMENT else []
+
+
+def _value_of(statement: ast.stmt) -> ast.expr | None:
+    return statement.value if isinstance(statement, ast.Expr) else None
+
+
 def _deferred(node: ast.expr) -> str:
     """Give a call as `fan_out` takes it: a coroutine, a function without arguments, or a lambda."""
     if isinstance(node, ast.Await):
         return ast.unparse(node.value)
-    if isinstance(node, ast.Call) and not node.args and not node.keywords:
+    plain = isinstance(node, ast.Call) and not any(isinstance(each, ast.Call) for each in ast.walk(node.func))
+    if isinstance(node, ast.Call) and plain and not node.args and not node.keywords:
         return ast.unparse(node.func)
     return f"lambda: {ast.unparse(node)}"
 
@@ -194,7 +238,11 @@ def _targets(parsed: Module, node: ast.expr, number: int) -> list[str]:
 def _after(parsed: Module, nodes: Sequence[ast.expr]) -> str:
     """Say after which line the `fan_out` has to stand, where a later call reads what is made between the calls."""
     first, last = parsed.statement(nodes[0]), parsed.statement(nodes[-1])
-    read = set().union(*(names_read(node) for node in nodes[1:]))
+    read: set[str] = set()
+    for node in nodes[1:]:
+        loop = _loop(parsed, node)
+        own = names_bound(loop.target) if isinstance(loop, (ast.For, ast.AsyncFor)) else set()
+        read |= names_read(node) - (own if loop not in parsed.ancestors(nodes[0]) else set())
     line = 0
     for each in ast.walk(parsed.scope(nodes[0])):
         if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store) and each.id in read:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from microdelay.diagnose import snippet
@@ -11,7 +10,7 @@ from microdelay.diagnose.edits import Cost, Replace
 from microdelay.diagnose.places import costliest, median_per_trace, places
 from microdelay.diagnose.repeats import repeated
 from microdelay.diagnose.rule import Finding
-from microdelay.spans import CONNECTING, WAITS, Place, Span
+from microdelay.spans import Place, Span
 from microdelay.traces.model import Trace
 
 NAME = "repeated-call"
@@ -36,9 +35,9 @@ def find(case: Case) -> Iterable[Finding]:
 def _finding(case: Case, name: str, host: str, again: Sequence[tuple[Trace, Span]]) -> Finding:
     spans = [span for _, span in again]
     lengths = {span.id: case.end_of(span) - span.start_ns for span in spans}
-    where = costliest(spans)
+    costly = costliest(spans)
+    where, code = _remembered(case, next(span for span in spans if span.site == costly))
     assert where is not None
-    owner = Counter(span.invocation for span in spans if span.site == where).most_common(1)[0][0]
     return Finding(
         rule=NAME,
         where=where,
@@ -48,8 +47,8 @@ def _finding(case: Case, name: str, host: str, again: Sequence[tuple[Trace, Span
         spans=spans,
         edits=[Replace(span.activity, span.start_ns, case.end_of(span), _cost(lengths[span.id])) for span in spans],
         traces=len({trace.id for trace, _ in again}),
-        snippet=_snippet(case, where, owner),
-        places=places(spans),
+        snippet=code,
+        places=(where, *(place for place in places(spans) if place != where)),
         operations=frozenset((span.kind, span.name) for span in spans),
         count=len(spans),
         total_ns=sum(lengths.values()),
@@ -57,13 +56,20 @@ def _finding(case: Case, name: str, host: str, again: Sequence[tuple[Trace, Span
     )
 
 
-def _snippet(case: Case, where: Place, owner: int) -> str:
-    """Give the function that makes the call, cached; where it waits for other things too, the call alone."""
-    call = case.recording.invocations.get(owner)
-    waits = {span.name for span in case.recording.spans if span.invocation == owner and span.kind in WAITS - CONNECTING}
-    if call and len(waits) == 1:
-        return snippet.cached(call.function, call.file, call.line)
-    return snippet.cached_call(where)
+def _remembered(case: Case, span: Span) -> tuple[Place | None, str]:
+    """Give the place to remember the answer at, and the code: not in a function through which other requests go too.
+
+    The innermost function that makes this request only is cached whole; where there is none before one that does more,
+    the call in it that leads to this request only.
+    """
+    site, only = span.site, frozenset({span.name})
+    for call in case.recording.callers(span.invocation):
+        if case.reached.get((call.file, call.function, call.line)) == only:
+            return site, snippet.cached(call.function, call.file, call.line)
+        if site is not None and case.reached.get(site) == only:
+            return site, snippet.cached_call(site)
+        site = call.site
+    return span.site, snippet.cached_call(span.site) if span.site else ""
 
 
 def _cost(length_ns: int) -> Cost:
