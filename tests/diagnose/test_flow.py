@@ -14,7 +14,7 @@ from microdelay.diagnose.dataflow.source import Module
 
 def parsed(source: str, beside: str = "") -> Module:
     text = f"{beside}\nasync def program(self, u, v, w, xs, ys):\n" + textwrap.indent(source, "    ") + "\n"
-    return Module(ast.parse(text), text.splitlines())
+    return Module(ast.parse(text))
 
 
 def marked(module: Module, name: str) -> ast.expr:

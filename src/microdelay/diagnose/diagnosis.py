@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from microdelay.diagnose import accounts
 from microdelay.diagnose.case import Case
+from microdelay.diagnose.dataflow import source
 from microdelay.diagnose.dataflow.flow import DEPENDENT, UNKNOWN
 from microdelay.diagnose.edits import VIEWS, Edit
 from microdelay.diagnose.price import Fleet
@@ -72,6 +74,7 @@ class Diagnosis:
     fleet: Fleet
     rules: Sequence[str]
     passed: Sequence[str]
+    changed: Sequence[str] = ()
     durations: Sequence[int] = ()
     predictions: Sequence[int] = ()
 
@@ -82,6 +85,11 @@ class Diagnosis:
         if self.fidelity > POOR_FIDELITY:
             off = f"{100 * self.fidelity:.0f} %"
             found.append(f"replaying the recording unchanged is off by {off}: take the predictions as rough")
+        if self.changed:
+            names = ", ".join(sorted({os.path.basename(file) for file in self.changed}))
+            found.append(
+                f"changed since it was recorded: {names}; lines are those of then, literals in code are masked"
+            )
         return found
 
 
@@ -101,6 +109,7 @@ def diagnose(
     progress: Progress | None = None,
 ) -> Diagnosis:
     """Diagnose a recording; `progress(rule's name, done, of)` is called along the way."""
+    source.use(recording.sources)
     case = Case(recording, traces)
     pricing = _Pricing(recording, traces)
     found: list[Finding] = []
@@ -136,6 +145,7 @@ def diagnose(
         fleet=fleet or Fleet(),
         rules=[rule.NAME for rule in rules],
         passed=[rule.NAME for rule in rules if not any(f.rule == rule.NAME for f in kept)],
+        changed=sorted(source.changed),
         durations=[int(value) for value in pricing.recorded],
         predictions=[int(value) for value in predictions],
     )

@@ -242,7 +242,8 @@ def _after(parsed: Module, nodes: Sequence[ast.expr]) -> str:
     for node in nodes[1:]:
         loop = _loop(parsed, node)
         own = names_bound(loop.target) if isinstance(loop, (ast.For, ast.AsyncFor)) else set()
-        read |= names_read(node) - (own if loop not in parsed.ancestors(nodes[0]) else set())
+        around_all = loop is not None and loop in parsed.ancestors(nodes[0])
+        read |= names_read(node) - (set() if around_all else own)
     line = 0
     for each in ast.walk(parsed.scope(nodes[0])):
         if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store) and each.id in read:

@@ -29,7 +29,7 @@ NO_DETAILS: Details = {}
 NO_CPU: Cpu = (-1, -1)
 
 
-def record(  # noqa: PLR0917  # called once a span: by position is cheapest
+def record(  # called once a span: by position is cheapest
     kind: str,
     name: str,
     start_ns: int,
@@ -121,7 +121,7 @@ def timed_async(
     return unnoticed(wrapper, function)
 
 
-def _finish(  # noqa: PLR0917  # called once a span: by position is cheapest
+def _finish(  # called once a span: by position is cheapest
     kind: str,
     name: str,
     start_ns: int,

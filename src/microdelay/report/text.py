@@ -164,9 +164,12 @@ def _accounts(found: Diagnosis) -> str:
 
 def _basis(found: Diagnosis) -> str:
     done = found.recording.done
-    return (
-        f"Recording: {short_path(found.recording.path)}. Replayed unchanged, it is off by "
-        f"{100 * found.fidelity:.1f} % (worst trace {100 * found.fidelity_worst:.1f} %). Unexplained: {100 * found.unexplained_share:.1f} % of the time. "
-        f"{len(found.recording.spans):,} spans, {done.get('dropped', 0):,} dropped; "
-        f"probes: {', '.join(done.get('probes', ())) or 'unknown'}."
+    parts = (
+        f"Recording: {short_path(found.recording.path)}.",
+        f"Replayed unchanged, it is off by {100 * found.fidelity:.1f} %",
+        f"(worst trace {100 * found.fidelity_worst:.1f} %).",
+        f"Unexplained: {100 * found.unexplained_share:.1f} % of the time.",
+        f"{len(found.recording.spans):,} spans, {done.get('dropped', 0):,} dropped;",
+        f"probes: {', '.join(done.get('probes', ())) or 'unknown'}.",
     )
+    return " ".join(parts)

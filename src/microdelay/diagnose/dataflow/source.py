@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import functools
-import io
 import os
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import cast
 
+from microdelay.record.source import masked
 from microdelay.spans import Place
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -27,9 +27,8 @@ KEPT_FILES = 512
 class Module:
     """One parsed file, with the parent of each node."""
 
-    def __init__(self, tree: ast.Module, lines: list[str]) -> None:
+    def __init__(self, tree: ast.Module) -> None:
         self.tree = tree
-        self.lines = lines
         self.parents: dict[ast.AST, ast.AST] = {}
         self.functions: dict[str, list[Function]] = {}
         self.initialisers: dict[str, list[Function]] = {}
@@ -118,32 +117,49 @@ def _extent(node: ast.expr | ast.stmt) -> tuple[int, int, int, int]:
     return node.lineno, node.end_lineno or 0, node.col_offset, node.end_col_offset or 0
 
 
+_recorded: dict[str, str] = {}  # of the recording that is being diagnosed
+
+changed: set[str] = set()
+"""Files that were taken from the recording, because they have changed since."""
+
+
+def use(recorded: Mapping[str, str]) -> None:
+    """Take modules from now on as a recording has them, where their files have changed since."""
+    _recorded.clear()
+    changed.clear()
+    _recorded.update(recorded)
+    _parsed.cache_clear()
+
+
 def module(file: str) -> Module | None:
-    """Parse a file, again if it has changed; None where it is not there or no longer Python."""
+    """Parse a file, again if it has changed; None where it is neither there, as Python, nor in the recording."""
     try:
         stat = os.stat(file)
     except (OSError, ValueError):
-        return None
+        return _parsed(file, 0, 0) if file in _recorded else None
     return _parsed(file, stat.st_mtime_ns, stat.st_size)
 
 
 @functools.lru_cache(KEPT_FILES)
 def _parsed(file: str, _changed_ns: int, _size: int) -> Module | None:
     try:
+        recorded = _recorded.get(file)
+        if recorded is not None and not _is_as_recorded(file, recorded):
+            changed.add(file)
+            return Module(ast.parse(recorded, file))
         with open(file, "rb") as opened:
-            content = opened.read()
-        # From bytes: then `ast` follows the file's own coding line, and columns stay those of the running code.
-        tree = ast.parse(content, file)
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
-        return Module(tree, content.decode(encoding, "replace").splitlines())
+            # From bytes: then `ast` follows the file's own coding line, and columns stay those of the running code.
+            return Module(ast.parse(opened.read(), file))
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
 
-def line_of(place: Place) -> str:
-    """Give the source line of a place, "" where it is not to be had."""
-    parsed = module(place.file)
-    return parsed.lines[place.line - 1].strip() if parsed and 0 < place.line <= len(parsed.lines) else ""
+def _is_as_recorded(file: str, recorded: str) -> bool:
+    try:
+        with tokenize.open(file) as opened:
+            return masked(opened.read()) == recorded
+    except (OSError, SyntaxError, ValueError, tokenize.TokenError):
+        return False
 
 
 def parameters(body: Body) -> list[str]:
