@@ -330,12 +330,7 @@ class Evaluator:
         mark = strongest([mark, *self.conditions, *deciding(state)])
         path = path_of(target)
         if isinstance(target, ast.Name):
-            known = state.functions.get(value.id) if isinstance(value, ast.Name) else None
-            state.bind(target.id, Mark(mark.level, target.id, line), links_of(value))
-            if isinstance(value, ast.Lambda):
-                known = frozenset({value})
-            if known:
-                state.functions[target.id] = known
+            self._assign_name(target.id, Mark(mark.level, target.id, line), value, state)
             return
         if isinstance(target, ast.Subscript):
             index = self.value(target.slice, state)
@@ -350,6 +345,15 @@ class Evaluator:
                 state.change(path[:-1], Mark(MAYBE, "", line))
         else:
             state.clear(path)
+
+    @staticmethod
+    def _assign_name(name: str, mark: Mark, value: ast.AST | None, state: State) -> None:
+        known = state.functions.get(value.id) if isinstance(value, ast.Name) else None
+        if isinstance(value, ast.Lambda):
+            known = frozenset({value})
+        state.bind(name, mark, links_of(value))
+        if known:
+            state.functions[name] = known
 
     def _leave_behind(self, node: ast.AST, state: State) -> None:
         call = without_await(node) if isinstance(node, ast.expr) else node

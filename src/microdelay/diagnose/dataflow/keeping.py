@@ -95,7 +95,7 @@ class Keeping:
     def note(self, marks: Iterable[tuple[ast.expr, Mark]]) -> None:
         """Note all of it; `marks` are the arguments with their marks."""
         arguments = list(marks)
-        for function in (self.node.func, *(argument for argument, _ in arguments)):
+        for function in (self.node.func, *(part for argument, _ in arguments for part in parts_of(argument))):
             self._by_source(function)
         if isinstance(self.node.func, ast.Attribute):
             path = path_of(self.node.func.value)
@@ -103,6 +103,11 @@ class Keeping:
             told = any(mark.level for _, mark in arguments)
             if path is not None and (told or not self._is_answer(path)):
                 self._in_object(path)
+            elif told and self.told.level < CARRIES:
+                self._in_object_made(self.node.func.value)
+            if called(self.node) in ("send", "asend") and path is not None:
+                for source in self._reached(path[0]):
+                    self._by_source(ast.Name(source[0], ast.Load()))
         elif arguments:
             self._in_callable()
         if called(self.node) in CALLING:
@@ -127,11 +132,11 @@ class Keeping:
         if not functions and self._harmless():
             return
         for number, (argument, own) in enumerate(arguments):
-            path = path_of(argument)
-            if own.level == CARRIES or path is None or path == ("self",):
+            if own.level == CARRIES:
                 continue
             if not functions or any(may_change(self.scope.module, each, self.node, number) for each in functions):
-                self._change(path)
+                for path in filter(None, map(path_of, parts_of(argument))):
+                    self._change(path)
 
     def _harmless(self) -> bool:
         """Tell whether a call whose source is not at hand changes none of its arguments."""
@@ -157,6 +162,12 @@ class Keeping:
                 line = self.node.lineno
                 why = f"`{called(self.node)}` in line {line} may change variables that its source does not name"
                 self.state.controls.setdefault(("function", 0), Mark(MAYBE, "", line, why))
+
+    def _in_object_made(self, value: ast.AST) -> None:
+        """Note what an object may keep that a function gives: `get_state().remember(a)`, `super().remember(a)`."""
+        name = root_name(value)
+        if name and may_take(self.scope.module, self.node, name in self.scope.module.imported):
+            self._change(("self",) if name == "super" else (name,))
 
     def _in_callable(self) -> None:
         """Note what is kept by anything else that is called: a bound method, a `partial`, a callable object."""
@@ -208,3 +219,19 @@ class Keeping:
                 self._change(path)
         elif may_take(module, self.node, path[0] in module.imported):
             self._change(path)
+
+
+def parts_of(argument: ast.expr) -> Iterator[ast.expr]:
+    """Give the objects that an argument hands over: itself, or those in a display or behind a star."""
+    if isinstance(argument, ast.Starred):
+        yield from parts_of(argument.value)
+    elif isinstance(argument, (ast.List, ast.Tuple, ast.Set)):
+        for each in argument.elts:
+            yield from parts_of(each)
+    elif isinstance(argument, ast.Dict):
+        for each in argument.values:
+            yield from parts_of(each)
+    elif isinstance(argument, ast.Call) and is_taking(argument.func) and isinstance(argument.func, ast.Attribute):
+        yield from parts_of(argument.func.value)
+    else:
+        yield argument

@@ -50,6 +50,8 @@ def path_of(node: ast.AST) -> Path | None:
         return (node.id,)
     if isinstance(node, ast.Attribute):
         base = path_of(node.value)
+        if node.attr == "__class__":  # what a class has, its objects have too
+            return base
         return (*base, f".{node.attr}") if base else None
     if isinstance(node, ast.Subscript):
         base = path_of(node.value)
