@@ -44,16 +44,28 @@ a, b, c = await fan_out([
 ])""")
 
 
-def test_names_are_only_taken_from_statements_that_bind_the_answer_itself(tmp_path: Path) -> None:
+def test_what_is_taken_from_an_answer_right_there_goes_with_the_call(tmp_path: Path) -> None:
     file = written(tmp_path, "def work():\n    a = get(1)['n']\n    key = make()\n    b = get(key)\n    return a, b\n")
     assert snippet.fan_out([place(file, "get(1)"), place(file, "get(key)")]) == snapshot("""\
 from microdelay import fan_out
 
 # after line 3, where all arguments are known
-answer_1, b = fan_out([
-    lambda: get(1),
+a, b = fan_out([
+    lambda: get(1)['n'],
     lambda: get(key),
 ])""")
+
+
+def test_a_statement_that_does_more_with_an_answer_follows_with_its_name(tmp_path: Path) -> None:
+    file = written(tmp_path, "def work():\n    a = get(1)\n    found.append(get(2)['n'])\n    return a\n")
+    assert snippet.fan_out([place(file, "get(1)"), place(file, "get(2)")]) == snapshot("""\
+from microdelay import fan_out
+
+a, answer_2 = fan_out([
+    lambda: get(1),
+    lambda: get(2)['n'],
+])
+found.append(answer_2)""")
 
 
 def test_a_loop_whose_turns_prepare_the_call_becomes_a_function(tmp_path: Path) -> None:

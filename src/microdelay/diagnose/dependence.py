@@ -46,13 +46,13 @@ LOOKED_AT = 20
 Pair = tuple[Trace, Unit, Unit]
 
 
-def judge_pair(case: Case, pairs: Sequence[Pair], later_turn: bool = False) -> Verdict:
+def judge_pair(case: Case, pairs: Sequence[Pair], later_turn: bool = False, in_one_run: bool = False) -> Verdict:
     """Judge two calls of one function by all the times they were seen one after the other.
 
-    `later_turn`: a loop around both came to its next turn in between.
+    `later_turn`: a loop around both came to its next turn in between; with `in_one_run`, only the innermost one.
     """
     _, first, second = pairs[0]
-    return _combined(case, pairs, followed(first.site, lambda: _from_source(first, second, later_turn)))
+    return _combined(case, pairs, followed(first.site, lambda: _from_source(first, second, later_turn, in_one_run)))
 
 
 def followed(site: Place, judge: Callable[[], Verdict]) -> Verdict:
@@ -70,7 +70,7 @@ def followed(site: Place, judge: Callable[[], Verdict]) -> Verdict:
         return Verdict(UNKNOWN, (why,))
 
 
-def _from_source(first: Unit, second: Unit, later_turn: bool) -> Verdict:
+def _from_source(first: Unit, second: Unit, later_turn: bool, in_one_run: bool) -> Verdict:
     parsed = module(first.site.file)
     one = parsed.expression(first.site) if parsed else None
     two = parsed.expression(second.site) if parsed else None
@@ -82,13 +82,29 @@ def _from_source(first: Unit, second: Unit, later_turn: bool) -> Verdict:
         return _no_source(Place(missing.file, missing.line, missing.function))
     left, reads, kept = _left_behind(first), _reads(second), bool(_left_behind(second))
     if one is two:
-        return flow.in_loop(parsed, one, left=left, reads=reads, kept=kept)
+        return flow.in_loop(parsed, one, left=left, reads=reads, kept=kept, in_one_run=in_one_run)
     return flow.between(parsed, one, two, later_turn=later_turn, left=left, reads=reads, kept=kept)
 
 
-def judge_loop(case: Case, pairs: Sequence[Pair]) -> Verdict:
-    """Judge one call that a loop makes again and again, by its consecutive pairs."""
-    return judge_pair(case, pairs, later_turn=True)
+def judge_loop(case: Case, pairs: Sequence[Pair], others: Sequence[Place] = ()) -> Verdict:
+    """Judge one call that a loop makes again and again, by its consecutive pairs.
+
+    `others` are the calls that the function was seen to make besides, none of them between the pairs.
+    """
+    verdict = judge_pair(case, pairs, later_turn=True)
+    if verdict.verdict == DEPENDENT and others and _in_one_run(pairs[0][1].site, others):
+        return judge_pair(case, pairs, later_turn=True, in_one_run=True)
+    return verdict
+
+
+def _in_one_run(site: Place, others: Sequence[Place]) -> bool:
+    """Tell whether the source says that calls at a place, with none of the others between, are of one run of a loop."""
+    parsed = module(site.file)
+    call = parsed.expression(site) if parsed else None
+    if parsed is None or call is None:
+        return False
+    known = [parsed.expression(other) for other in others if other.file == site.file]
+    return flow.bounded_by(parsed, call, [each for each in known if each is not None])
 
 
 def _no_source(site: Place) -> Verdict:

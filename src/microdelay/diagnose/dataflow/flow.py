@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from microdelay.diagnose.dataflow.callees import Reads, is_dropped, local_names
 from microdelay.diagnose.dataflow.keeping import Scope
 from microdelay.diagnose.dataflow.source import COMPREHENSIONS, LOOPS, Body, Module, parameters, without_await
-from microdelay.diagnose.dataflow.taint import CARRIES, MAYBE, Mark, strongest
+from microdelay.diagnose.dataflow.taint import CARRIES, MAYBE, Mark, State, strongest
 from microdelay.diagnose.dataflow.values import Left, Question
 from microdelay.diagnose.dataflow.walk import Walk
 
@@ -43,19 +43,24 @@ def between(
     reads: Reads | None = None,
     kept: bool = False,
     also: Collection[ast.AST] = (),
+    within: ast.stmt | None = None,
 ) -> Verdict:
     """Judge two calls of one function, the second of which ran after the first.
 
     `later_turn`: a loop around both came to its next turn in between. `left` is what the functions that the first
     call leads to leave behind of the answer, `reads` what those of the second read; `kept` says that those of the
-    second leave something behind too. `also` are expressions that give the first answer (`fetchone()`).
+    second leave something behind too. `also` are expressions that give the first answer (`fetchone()`). With `within`
+    both ran while that statement ran once: what goes round a loop outside it did not come between them.
     """
     scope = module.scope(first)
     if module.scope(second) is not scope:
         return Verdict(UNKNOWN, (f"lines {first.lineno} and {second.lineno} stand in different functions",))
     walk = Walk(Question(module, first, second, later_turn, left, reads, frozenset(also)))
     try:
-        walk.function(scope)
+        if within is None:
+            walk.function(scope)
+        else:
+            walk.block([within], State())
     except RecursionError:
         return Verdict(UNKNOWN, (f"the function around line {first.lineno} is nested too deeply to follow",))
     if not walk.answers:
@@ -87,11 +92,31 @@ def in_loop(
     reads: Reads | None = None,
     kept: bool = False,
     also: Collection[ast.AST] = (),
+    in_one_run: bool = False,
 ) -> Verdict:
-    """Judge a call that one loop makes again and again: does the next one need the one before?"""
-    if _loop_around(module, call) is None:
+    """Judge a call that one loop makes again and again: does the next one need the one before?
+
+    With `in_one_run`, in one run of the innermost loop: a loop around it did not come to its next turn in between.
+    """
+    loop = _loop_around(module, call)
+    if loop is None:
         return Verdict(UNKNOWN, ("the loop that repeats this call is not in the same function",))
-    return between(module, call, call, later_turn=True, left=left, reads=reads, kept=kept, also=also)
+    within = module.statement(loop) if in_one_run else None
+    return between(module, call, call, later_turn=True, left=left, reads=reads, kept=kept, also=also, within=within)
+
+
+def bounded_by(module: Module, call: ast.expr, others: Sequence[ast.expr]) -> bool:
+    """Tell whether one of the other calls is made in each turn of the loop around the innermost loop of a call.
+
+    Where it is, calls with none of the others between them were made in one run of the innermost loop.
+    """
+    loop = _loop_around(module, call)
+    outer = _loop_around(module, loop) if loop is not None else None
+    if loop is None or not isinstance(outer, LOOPS):
+        return False
+    within = module.statement(loop)
+    statements = [module.statement(other) for other in others]
+    return any(statement in outer.body and statement is not within for statement in statements)
 
 
 def left_behind(module: Module, function: Body, call: ast.expr, left: Sequence[Left] = ()) -> list[Left]:
@@ -156,7 +181,7 @@ def _nothing(module: Module, first: ast.expr, second: ast.expr, later_turn: bool
     return f"nothing that the call in line {second.lineno} reads comes from line {first.lineno}"
 
 
-def _loop_around(module: Module, call: ast.expr) -> ast.For | ast.AsyncFor | ast.While | ast.expr | None:
+def _loop_around(module: Module, call: ast.expr | ast.stmt) -> ast.For | ast.AsyncFor | ast.While | ast.expr | None:
     """Give the innermost loop in the same function that repeats a call; what a loop goes over is asked for once."""
     inner: ast.AST = call
     scope = module.scope(call)

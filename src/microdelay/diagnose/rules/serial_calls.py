@@ -193,13 +193,15 @@ def _chains(members: Sequence[_Member], verdict: Callable[[_Member, _Member], Ve
 
 def _loops(case: Case, sequences: Sequence[tuple[Trace, Sequence[_Member]]]) -> Iterator[Finding]:
     seen: dict[Place, list[tuple[Trace, _Member]]] = defaultdict(list)
+    others: dict[Place, set[Place]] = defaultdict(set)
     for trace, members in sequences:
         for member in members:
             if len(member.units) > 1:
                 seen[member.site].append((trace, member))
+                others[member.site] |= {each.site for each in members} - {member.site}
     for site, found in seen.items():
         pairs = [(trace, first, second) for trace, member in found for first, second in pairwise(member.units)]
-        verdict = judge_loop(case, pairs)
+        verdict = judge_loop(case, pairs, sorted(others[site], key=_position))
         text = snippet.fan_out_loop(site) if verdict.verdict != DEPENDENT else ""
         singles = [(trace, [_Member(site, (unit,)) for unit in member.units]) for trace, member in found]
         yield _finding(case, (site,), singles, verdict, text)
