@@ -85,7 +85,7 @@ def _needs_the_row_before(case: Case, site: Place, found: Sequence[tuple[Trace, 
     call = parsed.expression(loop) if parsed else None
     if parsed is None or call is None:
         return False
-    verdict = followed(loop, lambda: in_loop(parsed, call, also=_fetches(parsed, call)))
+    verdict = followed(loop, lambda: in_loop(parsed, call, also=_fetches(parsed, call), in_one_run=True))
     return verdict.verdict == DEPENDENT
 
 
