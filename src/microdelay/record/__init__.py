@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from microdelay.record.activities import handed_over
 from microdelay.record.explicit import span, trace
 from microdelay.record.session import start, stop
 
-__all__ = ["span", "start", "stop", "trace"]
+__all__ = ["handed_over", "span", "start", "stop", "trace"]

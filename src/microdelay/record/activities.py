@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import sys
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from microdelay.record.calls import NOWHERE, Site, locate
-from microdelay.record.events import ACTIVITY, now, push
+from microdelay.record.events import ACTIVITY, END, now, push, state
+from microdelay.record.trouble import stand_aside
 
 _ids = itertools.count(1)
 
@@ -65,6 +68,34 @@ def here(depth: int = 2) -> tuple[int, Site]:
     """Give the running activity and the user's call site, seen from the caller's caller."""
     activity = current()
     return activity, locate(sys._getframe(depth), activity, now())
+
+
+def work_on(activity: int, function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function as the work item `activity`, whichever thread does it."""
+    before, local.activity = local.activity, activity
+    start = now()
+    try:
+        return function(*args)
+    finally:
+        local.activity = before
+        if state.on:
+            push((END, activity, start, now()))
+
+
+def handed_over(function: Callable[[], None]) -> Callable[[], None]:
+    """Give a function that counts, in whichever thread it is called, as work of the activity that runs now.
+
+    For code that keeps threads of its own, as `fan_out` does; pools of the standard library are followed anyway.
+    """
+    if not state.on:
+        return function
+    try:
+        parent, site = here(2)
+        name = getattr(function, "__qualname__", "") or type(function).__name__
+        return functools.partial(work_on, create("work", name, parent, site), function)
+    except Exception as problem:
+        stand_aside("hand over", problem)
+        return function
 
 
 def _adopt_thread() -> int:

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from microdelay.record import activities
-from microdelay.record.events import END, now, push, state
+from microdelay.record.events import state
 from microdelay.record.measure import Describe, Details, timed
 from microdelay.record.patches import Wrap, replace, replace_in_all, unnoticed
 from microdelay.record.trouble import stand_aside
@@ -53,15 +53,7 @@ def _run(run: Callable[..., Any]) -> Callable[..., Any]:
         activity = getattr(self, "_microdelay", 0)
         if not activity:
             return run(self, *args)
-        local = activities.local
-        before, local.activity = local.activity, activity
-        start = now()
-        try:
-            return run(self, *args)
-        finally:
-            local.activity = before
-            if state.on:
-                push((END, activity, start, now()))
+        return activities.work_on(activity, run, self, *args)
 
     return unnoticed(wrapper, run)
 
