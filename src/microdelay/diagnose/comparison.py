@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from microdelay.diagnose.diagnosis import RESAMPLES, Diagnosis, Floats, Stats
+from microdelay.diagnose.diagnosis import RESAMPLES, Diagnosis, Floats, Stats, certain, predicted
 from microdelay.diagnose.rule import Finding, Saving
 from microdelay.spans import DB, HTTP, Span
 from microdelay.traces.model import Trace
@@ -53,11 +53,17 @@ class Comparison:
     outcomes: Sequence[Outcome]
     new: Sequence[Finding]
     slower: Sequence[Slower]
+    predicted: Stats
 
     @property
-    def predicted(self) -> Stats:
-        """What the first recording's replay said that the traces would take."""
-        return self.before.predicted
+    def done(self) -> Sequence[Finding]:
+        """The findings that are gone or smaller: what `predicted` is for."""
+        return [each.finding for each in self.outcomes if each.status in ("gone", "smaller")]
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether remedies were left out that the first diagnosis counted on."""
+        return any(each.status in ("same", "worse") and certain(each.finding) for each in self.outcomes)
 
     @property
     def unrelated(self) -> str:
@@ -78,14 +84,17 @@ def compare(before: Diagnosis, after: Diagnosis) -> Comparison:
     """Compare two diagnoses of the same work."""
     measured = difference(np.array(before.durations, dtype=float), np.array(after.durations, dtype=float))
     remedied = [finding for finding in before.findings if finding.edits]
-    return Comparison(
+    outcomes = [_outcome(finding, before, after) for finding in remedied]
+    made = Comparison(
         before=before,
         after=after,
         measured=measured,
-        outcomes=[_outcome(finding, before, after) for finding in remedied],
+        outcomes=outcomes,
         new=[f for f in after.findings if f.edits and not any(same(f, old) for old in before.findings)],
         slower=_slower(before, after),
+        predicted=before.predicted,
     )
+    return replace(made, predicted=predicted(before, made.done)) if made.is_partial and made.done else made
 
 
 def same(one: Finding, other: Finding) -> bool:

@@ -166,6 +166,12 @@ def certain(finding: Finding) -> bool:
     return finding.dependence is None or finding.dependence.verdict not in (DEPENDENT, UNKNOWN)
 
 
+def predicted(found: Diagnosis, findings: Sequence[Finding]) -> Stats:
+    """Give what the traces of a diagnosis would take with the remedies of some of its findings only."""
+    pricing = _Pricing(found.recording, found.traces)
+    return stats(pricing.durations([edit for finding in findings for edit in finding.edits])["expected"])
+
+
 class _Pricing:
     """Replays the recorded program to say what edits of it save."""
 

@@ -47,7 +47,7 @@ def _whole(compared: Comparison) -> Table:
     before, after, predicted = compared.before.duration, compared.after.duration, compared.predicted
     rows = (
         ("before", before, f"{len(compared.before.traces):,}"),
-        ("predicted", predicted, ""),
+        ("predicted" + " for what is changed" * compared.is_partial, predicted, ""),
         ("measured", after, f"{len(compared.after.traces):,}"),
     )
     for name, stats, traces in rows:
@@ -60,7 +60,7 @@ def _verdict(compared: Comparison) -> Text:
     text = Text.assemble(
         "Saved ", (duration(measured.expected), "bold green" if measured.expected > 0 else "bold red"),
         f" a trace ({_range(measured)}), {share(measured.expected, before.mean)} of it; ",
-        f"predicted {duration(compared.before.saving.expected)}. ",
+        f"predicted {duration(before.mean - compared.predicted.mean)}. ",
     )  # fmt: skip
     if min(len(compared.before.traces), len(compared.after.traces)) == 1:
         text.append("There is one trace only: how far that would vary is not known. ")

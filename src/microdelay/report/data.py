@@ -97,6 +97,7 @@ def comparison(compared: Comparison) -> dict[str, Any]:
         "after_ns": asdict(compared.after.duration),
         "predicted_ns": asdict(compared.predicted),
         "saving_ns": {"predicted": _saving(compared.before.saving), "measured": _saving(compared.measured)},
+        "partial": compared.is_partial,
         "error": compared.error,
         "warnings": [compared.unrelated] if compared.unrelated else [],
         "findings": [
