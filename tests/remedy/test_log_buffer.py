@@ -604,3 +604,9 @@ def test_what_cannot_work_is_refused_at_once(sink, options):
     with pytest.raises(RemedyError) as refused:
         LogBuffer(sink, **options)
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["http://h/a b", "http://localhost:99999/x", "http://[::1/x", "http://h/ö"])
+def test_url_that_no_request_can_be_made_of_is_refused_at_once(url):
+    with pytest.raises(RemedyError, match="URL"):
+        LogBuffer(url)

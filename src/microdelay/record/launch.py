@@ -94,3 +94,5 @@ def _finish(request: Request, path: str, pid: int) -> None:
         subprocess.run(command, stdin=subprocess.DEVNULL, stdout=2, env=environment, cwd=request.directory, check=False)
     except OSError as error:
         sys.stderr.write(f"microdelay: cannot start the report ({error}); run: microdelay diagnose {path}\n")
+    except KeyboardInterrupt:
+        sys.stderr.write(f"microdelay: the report was interrupted; run: microdelay diagnose {path}\n")

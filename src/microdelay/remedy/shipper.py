@@ -188,7 +188,7 @@ class Shipper:
                 return
             try:
                 self._deliver(batch, None)
-            except Exception as error:  # a fault of ours must not end the shipping
+            except BaseException as error:  # a fault of ours, or a sink that exits, must not end the shipping
                 self._settle(batch, f"a fault of the log buffer: {type(error).__name__}: {error}")
 
     def _next_batch(self) -> list[bytes]:

@@ -70,14 +70,20 @@ class HttpSink:
         # Imported here and not with the module: 30 ms that only this sink needs.
         import http.client
 
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as error:
+            raise RemedyError(f"the sink's URL is not valid ({error}): {url!r}") from None
+        if not url.isascii() or any(each.isspace() for each in url):
+            raise RemedyError(f"the sink's URL has characters that must be percent-encoded: {url!r}")
         classes = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
         if parts.scheme not in classes or not parts.hostname:
             raise RemedyError(f"the sink must be an http:// or https:// URL or a function: {url!r}")
         if parts.username is not None:
             raise RemedyError(f"credentials go into headers=, not into the sink's URL: {parts.hostname!r}")
         self._connect: Callable[..., HTTPConnection] = classes[parts.scheme]
-        self._host, self._port = parts.hostname, parts.port
+        self._host, self._port = parts.hostname, port
         self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._headers = {"Content-Type": "application/json", **headers}
         self._connection: HTTPConnection | None = None
