@@ -10,8 +10,8 @@ import numpy as np
 
 from microdelay.diagnose.diagnosis import RESAMPLES, Diagnosis, Floats, Stats, certain, predicted
 from microdelay.diagnose.rule import Finding, Saving
-from microdelay.spans import DB, HTTP, Span
-from microdelay.traces.model import Trace
+from microdelay.spans import DB, HTTP, LOG, Span
+from microdelay.traces.model import Recording, Trace
 
 INTERVAL = (2.5, 97.5)
 """Percentiles of the resampled differences: a 95 % interval of what was measured."""
@@ -131,7 +131,7 @@ def _measured(finding: Finding, before: Diagnosis, after: Diagnosis) -> Saving |
     if not finding.operations or any(other.rule == "blocked-loop" for other in before.findings):
         return None  # on a blocked loop every wait is longer by what others do: what one of them costs cannot be seen
     covered = [
-        np.array([covered_ns(trace, finding.operations) for trace in side.traces], dtype=float)
+        np.array([covered_ns(side.recording, trace, finding.operations) for trace in side.traces], dtype=float)
         for side in (before, after)
     ]
     # Findings of one rule with the same operations (new connections, opened by two clients) share what was gained.
@@ -145,18 +145,28 @@ def _alike(one: Finding, other: Finding) -> bool:
     return one.rule == other.rule and one.operations == other.operations
 
 
-def covered_ns(trace: Trace, operations: frozenset[Operation]) -> int:
-    """Give how much of a trace the spans of some operations cover; what overlaps counts once."""
+def covered_ns(recording: Recording, trace: Trace, operations: frozenset[Operation]) -> int:
+    """Give how much of a trace the spans of some operations cover; what overlaps counts once.
+
+    What stands inside a log call is the log call's: its request, and the connection for it.
+    """
     intervals = sorted(
         (max(span.start_ns, trace.start_ns), min(span.end_ns, trace.end_ns))
         for span in trace.spans
-        if (span.kind, span.name) in operations
+        if (span.kind, span.name) in operations and not _is_of_a_log_call(recording, span)
     )
     total, until = 0, 0
     for start, end in intervals:
         total += max(0, end - max(start, until))
         until = max(until, end)
     return total
+
+
+def _is_of_a_log_call(recording: Recording, span: Span) -> bool:
+    parent = recording.parents.get(span.id, 0)
+    while parent and recording.by_id[parent].kind != LOG:
+        parent = recording.parents[parent]
+    return bool(parent)
 
 
 def _slower(before: Diagnosis, after: Diagnosis) -> list[Slower]:
