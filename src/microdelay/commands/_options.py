@@ -7,15 +7,19 @@ import math
 import os
 import sys
 from argparse import ArgumentParser, Namespace
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TextIO
 
 from microdelay.errors import UsageError
+
+if TYPE_CHECKING:
+    from microdelay.diagnose.diagnosis import Diagnosis
 
 TEXT, JSON = "text", "json"
 
 
 def add_fleet(parser: ArgumentParser) -> None:
-    """Declare what a saving is multiplied by."""
+    """Declare what a saving is multiplied by; the defaults are those of `price.Fleet`, which is not loaded for this."""
     group = parser.add_argument_group("price")
     group.add_argument("--agents", type=_count, default=100, metavar="N", help="agents that run (default: 100)")
     group.add_argument(
@@ -24,6 +28,38 @@ def add_fleet(parser: ArgumentParser) -> None:
     group.add_argument(
         "--cost-per-hour", type=_cost, default=0.05, metavar="X", help="of an hour of waiting (default: 0.05)"
     )
+
+
+def add_report(parser: ArgumentParser) -> None:
+    """Declare what a diagnosis of recordings is asked for: its form, its unit of work, rules and price."""
+    add_format(parser)
+    parser.add_argument("--json", default="", metavar="FILE", help="write the report as JSON to FILE as well")
+    add_trace_root(parser)
+    add_rules(parser)
+    add_fleet(parser)
+
+
+def check_report(arguments: Namespace) -> None:
+    """Refuse what cannot be done before any work is. Raises UsageError."""
+    check_trace_root(arguments)
+    folder = os.path.dirname(arguments.json) or "."
+    if arguments.json and (os.path.isdir(arguments.json) or not os.path.isdir(folder)):
+        raise UsageError(f"cannot write {arguments.json}: --json takes the name of a file in a folder that is there")
+
+
+def write_report(arguments: Namespace, value: object, render: Callable[[TextIO], None]) -> None:
+    """Write a report as the arguments say: for a person or a program on standard output, and to a file as well."""
+    text = _document(value)
+    if arguments.json:
+        try:
+            with open(arguments.json, "w", encoding="utf-8") as opened:
+                opened.write(text)
+        except OSError as error:
+            raise UsageError(f"cannot write {arguments.json}: {error.strerror or error}") from None
+    if arguments.format == JSON:
+        sys.stdout.write(text)
+    else:
+        render(sys.stdout)
 
 
 def add_rules(parser: ArgumentParser) -> None:
@@ -43,18 +79,6 @@ def add_trace_root(parser: ArgumentParser) -> None:
 def add_format(parser: ArgumentParser) -> None:
     """Declare how a report is written."""
     parser.add_argument("--format", choices=(TEXT, JSON), default=TEXT, help="of the report (default: text)")
-
-
-def add_json(parser: ArgumentParser) -> None:
-    """Declare where the report is also kept for programs."""
-    parser.add_argument("--json", default="", metavar="FILE", help="write the report as JSON to FILE as well")
-
-
-def check_json(arguments: Namespace) -> None:
-    """Refuse a file that cannot be written before any work is done. Raises UsageError."""
-    folder = os.path.dirname(arguments.json) or "."
-    if arguments.json and (os.path.isdir(arguments.json) or not os.path.isdir(folder)):
-        raise UsageError(f"cannot write {arguments.json}: --json takes the name of a file in a folder that is there")
 
 
 def _count(text: str) -> int:
@@ -92,7 +116,7 @@ def check_trace_root(arguments: Namespace) -> None:
         raise UsageError(f"--trace-root {root!r} is not of the form MODULE:FUNCTION, e.g. agent:handle_message")
 
 
-def diagnosed(file: str, arguments: Namespace) -> Any:
+def diagnosed(file: str, arguments: Namespace) -> Diagnosis:
     """Read and diagnose a recording as the arguments say, with progress at a terminal where it takes long."""
     from microdelay.commands._progress import Progress
     from microdelay.diagnose.diagnosis import diagnose
@@ -110,17 +134,8 @@ def diagnosed(file: str, arguments: Namespace) -> Any:
 
 def write_json(value: object) -> None:
     """Write one JSON document on standard output."""
-    sys.stdout.write(_json(value))
+    sys.stdout.write(_document(value))
 
 
-def save_json(value: object, file: str) -> None:
-    """Write one JSON document to a file. Raises UsageError if it cannot be written."""
-    try:
-        with open(file, "w", encoding="utf-8") as opened:
-            opened.write(_json(value))
-    except OSError as error:
-        raise UsageError(f"cannot write {file}: {error.strerror or error}") from None
-
-
-def _json(value: object) -> str:
+def _document(value: object) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

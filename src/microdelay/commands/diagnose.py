@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 
 from microdelay.commands import _options
@@ -13,24 +12,14 @@ HELP = "diagnose a recording: each micro-delay, what it costs, what fixing it wo
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("file", metavar="FILE", help="a recording made by: microdelay run")
-    _options.add_format(parser)
-    _options.add_json(parser)
-    _options.add_trace_root(parser)
-    _options.add_rules(parser)
-    _options.add_fleet(parser)
+    _options.add_report(parser)
 
 
 def run(arguments: Namespace) -> int:
     """Write the report on standard output."""
-    _options.check_trace_root(arguments)
-    _options.check_json(arguments)
+    _options.check_report(arguments)
     found = _options.diagnosed(arguments.file, arguments)
     from microdelay.report import data, text
 
-    if arguments.json:
-        _options.save_json(data.diagnosis(found), arguments.json)
-    if arguments.format == _options.JSON:
-        _options.write_json(data.diagnosis(found))
-    else:
-        text.render(found, sys.stdout)
+    _options.write_report(arguments, data.diagnosis(found), lambda out: text.render(found, out))
     return 0
