@@ -22,8 +22,6 @@ JOIN: Final = "join"  # waiting for a thread, task or future of this program
 INTERNAL: Final = "internal"  # a piece of the program named by hand or by a remedy
 TRACE: Final = "trace"  # one execution of the user's unit of work, marked by hand
 
-KINDS: Final = (HTTP, DNS, CONNECT, TLS, DB, SLEEP, LOG, CODEC, JOIN, INTERNAL, TRACE)
-
 WAITS: Final = frozenset({HTTP, DNS, CONNECT, TLS, DB, SLEEP, LOG, JOIN})
 """Kinds during which the program does little but wait for something outside the running code."""
 

@@ -74,6 +74,7 @@ class _Compiler:
         self._typical = self._typical_waits()
 
     def compile(self) -> Program:
+        """Make each activity's course, then put into it what others need of it: spawns, wake-ups, traces."""
         recording = self._recording
         keys = set(recording.activities) | set(recording.lanes) | set(recording.steps)
         lanes = {key: list(self._pieces(key)) for key in keys}

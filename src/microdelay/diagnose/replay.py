@@ -191,6 +191,7 @@ class _Run:
         self._forks = 0
 
     def run(self) -> dict[int, int]:
+        """Run until nothing is left that can go on; give the duration of each trace that came to its end."""
         for key, start in self._program.roots:
             self._arrive(start, self._lane(key))
         while self._queue:

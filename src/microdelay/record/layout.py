@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from json import dumps  # before the probe of json replaces it
 
 MAGIC = b"MDREC\x00\x01\n"
-VERSION = 1
 HEADER = struct.Struct("<4sII")
 
 META, TEXT, SOURCE, DONE = b"META", b"TEXT", b"SRCE", b"DONE"

@@ -12,7 +12,7 @@ from rich.text import Text
 from microdelay.diagnose.comparison import Comparison, Outcome
 from microdelay.diagnose.rule import Saving
 from microdelay.report.text import write
-from microdelay.report.units import duration, share, short_path
+from microdelay.report.units import duration, interval, share, short_path
 
 _STATUS = {"gone": "green", "smaller": "green", "same": "yellow", "worse": "red"}
 
@@ -59,7 +59,7 @@ def _verdict(compared: Comparison) -> Text:
     measured, before = compared.measured, compared.before.duration
     text = Text.assemble(
         "Saved ", (duration(measured.expected), "bold green" if measured.expected > 0 else "bold red"),
-        f" a trace ({_range(measured)}), {share(measured.expected, before.mean)} of it; ",
+        f" a trace ({interval(measured.low, measured.high)}), {share(measured.expected, before.mean)} of it; ",
         f"predicted {duration(before.mean - compared.predicted.mean)}. ",
     )  # fmt: skip
     if min(len(compared.before.traces), len(compared.after.traces)) == 1:
@@ -76,7 +76,8 @@ def _findings(compared: Comparison) -> Table:
     for title in ("predicted", "measured"):
         table.add_column(title, justify="right")
     for each in compared.outcomes:
-        table.add_row(_name(each), Text(each.status, _STATUS[each.status]), _predicted(each), _measured(each.measured))
+        measured = _gain(each.measured) if each.measured else "shows in the whole only"
+        table.add_row(_name(each), Text(each.status, _STATUS[each.status]), _gain(each.finding.saving), measured)
     return table
 
 
@@ -85,14 +86,5 @@ def _name(outcome: Outcome) -> Text:
     return Text(f"{outcome.finding.rule} {short_path(where.file)}:{where.line}")
 
 
-def _predicted(outcome: Outcome) -> str:
-    saving = outcome.finding.saving
-    return f"{duration(saving.expected)} ({_range(saving)})"
-
-
-def _measured(saving: Saving | None) -> str:
-    return f"{duration(saving.expected)} ({_range(saving)})" if saving else "shows in the whole only"
-
-
-def _range(saving: Saving) -> str:
-    return f"{duration(saving.low)} to {duration(saving.high)}"
+def _gain(saving: Saving) -> str:
+    return f"{duration(saving.expected)} ({interval(saving.low, saving.high)})"

@@ -16,7 +16,7 @@ from microdelay.diagnose.dataflow.flow import DEPENDENT, INDEPENDENT, UNKNOWN, V
 from microdelay.diagnose.diagnosis import Diagnosis
 from microdelay.diagnose.price import Fleet
 from microdelay.diagnose.rule import Finding, Saving
-from microdelay.report.units import duration, share, short_path, three_digits
+from microdelay.report.units import duration, interval, share, short_path, three_digits
 from microdelay.spans import Place
 
 PLAIN_WIDTH = 120
@@ -73,7 +73,7 @@ def _summary(found: Diagnosis) -> Text:
     if found.saving.expected:
         text.append(" With all remedies below it would take ")
         text.append(duration(found.predicted.p50), "bold green")
-        text.append(f": {duration(found.saving.expected)} saved ({_range(found.saving)}), ")
+        text.append(f": {duration(found.saving.expected)} saved ({interval(found.saving.low, found.saving.high)}), ")
         text.append(f"{share(found.saving.expected, found.duration.mean)} of it.")
     if found.possible != found.predicted:
         text.append(f" What is not certain below could bring it to {duration(found.possible.p50)}.")
@@ -89,10 +89,6 @@ def _bill(saving: Saving, fleet: Fleet) -> Text:
     )
 
 
-def _range(saving: Saving) -> str:
-    return f"{duration(saving.low)} to {duration(saving.high)}"
-
-
 def _finding(number: int, finding: Finding, found: Diagnosis) -> RenderableType:
     head = Table.grid(expand=False, padding=(0, 2))
     hours = found.fleet.hours_per_day(finding.saving.expected)
@@ -101,7 +97,9 @@ def _finding(number: int, finding: Finding, found: Diagnosis) -> RenderableType:
         Text(f"{number}", "bold"),
         Text(finding.rule, "bold cyan"),
         Text.assemble(
-            "saves ", (duration(finding.saving.expected), "bold green"), f" ({_range(finding.saving)}){when}"
+            "saves ",
+            (duration(finding.saving.expected), "bold green"),
+            f" ({interval(finding.saving.low, finding.saving.high)}){when}",
         ),
         Text(f"{three_digits(hours)} h/day", "dim"),
     )

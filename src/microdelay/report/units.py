@@ -15,6 +15,11 @@ def duration(ns: float) -> str:
     return f"{ns:.0f} ns"
 
 
+def interval(low_ns: float, high_ns: float) -> str:
+    """Give an interval of lengths of time: 294 ms to 307 ms."""
+    return f"{duration(low_ns)} to {duration(high_ns)}"
+
+
 def three_digits(value: float) -> str:
     """Give a number in three digits, with thousands separated."""
     if abs(value) >= 99.95:
