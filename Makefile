@@ -2,21 +2,29 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --generate-hashes pyproject.toml
 
 .PHONY: setup demo test check lint types imports lock clean
 
-setup: $(STAMP)
+setup: $(VENV)/.installed
 
-$(STAMP): requirements.lock pyproject.toml
+$(VENV)/bin/uv:
 	$(PYTHON) -c 'import sys; sys.exit("microdelay needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/.installed: requirements.lock pyproject.toml | $(VENV)/bin/uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --requirements requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $@ $(VENV)/.installed-demo
+
+# A tenth of what the tests and benchmarks need.
+$(VENV)/.installed-demo: requirements-demo.lock pyproject.toml | $(VENV)/bin/uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --requirements requirements-demo.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	touch $@
 
-demo: setup
+demo: $(VENV)/.installed-demo
 	$(BIN)/python examples/demo.py
 
 test: setup
@@ -34,8 +42,9 @@ imports: setup
 
 check: lint types imports test
 
-lock: setup
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --group dev --no-header --generate-hashes pyproject.toml --output-file requirements.lock
+lock: | $(VENV)/bin/uv
+	$(LOCK) --group dev --output-file requirements.lock
+	$(LOCK) --group demo --output-file requirements-demo.lock
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

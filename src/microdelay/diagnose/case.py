@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from microdelay.spans import CONNECTING, HTTP, LOG, WAITS, Place, Span
+from microdelay.spans import CONNECTING, LOG, REQUESTS, WAITS, Place, Span
 from microdelay.traces.model import Invocation, Recording, Trace
 
 
@@ -45,7 +45,7 @@ class Case:
         recording = self.recording
         parent = recording.parents.get(span.id, 0)
         while parent:
-            if recording.by_id[parent].kind in (LOG, HTTP):
+            if recording.by_id[parent].kind in REQUESTS or recording.by_id[parent].kind == LOG:
                 return True
             parent = recording.parents.get(parent, 0)
         return False
@@ -53,7 +53,7 @@ class Case:
     def requests(self, trace: Trace) -> list[Span]:
         """Give the HTTP requests that a trace made itself, each until its body was read."""
         return [
-            span for span in self.outermost[trace.id] if span.kind == HTTP and span.attributes.get("part") != "body"
+            span for span in self.outermost[trace.id] if span.kind in REQUESTS and span.attributes.get("part") != "body"
         ]
 
     @cached_property
@@ -63,7 +63,7 @@ class Case:
         for lane in self.recording.lanes.values():
             asked: dict[int, Span] = {}
             for span in lane:
-                if span.kind != HTTP:
+                if span.kind not in REQUESTS:
                     continue
                 if span.attributes.get("part") != "body":
                     asked[span.input] = span

@@ -10,7 +10,7 @@ import numpy as np
 
 from microdelay.diagnose.diagnosis import RESAMPLES, Diagnosis, Floats, Stats, certain, predicted
 from microdelay.diagnose.rule import Finding, Saving
-from microdelay.spans import DB, HTTP, LOG, Span
+from microdelay.spans import DB, HTTP, LLM, LOG, Span
 from microdelay.traces.model import Recording, Trace
 
 INTERVAL = (2.5, 97.5)
@@ -191,7 +191,7 @@ def _per_trace(side: Diagnosis) -> Mapping[Operation, float]:
 
 
 def _operations(side: Diagnosis) -> set[Operation]:
-    return {(span.kind, span.name) for trace in side.traces for span in trace.spans if span.kind in (HTTP, DB)}
+    return {(span.kind, span.name) for trace in side.traces for span in trace.spans if span.kind in (HTTP, LLM, DB)}
 
 
 def _counts(side: Diagnosis, span: Span) -> bool:

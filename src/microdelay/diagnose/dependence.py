@@ -21,7 +21,7 @@ from microdelay.diagnose.dataflow.callees import Reads, reads_of, shared_writes
 from microdelay.diagnose.dataflow.flow import DEPENDENT, INDEPENDENT, UNKNOWN, Verdict
 from microdelay.diagnose.dataflow.source import Body, Module, module
 from microdelay.diagnose.dataflow.values import Left
-from microdelay.spans import DB, HTTP, LOG, SLEEP, Place, Span
+from microdelay.spans import DB, LOG, REQUESTS, SLEEP, Place, Span
 from microdelay.traces.model import Invocation, Trace
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "QUERY"})
@@ -234,7 +234,7 @@ def _written_between(pairs: Sequence[Pair]) -> Verdict | None:
 
 def writes(span: Span) -> bool:
     """Tell whether a request or a statement may change something."""
-    if span.kind == HTTP:
+    if span.kind in REQUESTS:
         return span.attributes.get("part") != "body" and not reads(span)
     text = str(span.attributes.get("db.query.text", "")).lstrip().upper()
     return span.kind == DB and bool(text) and not text.startswith(READ_STATEMENTS)

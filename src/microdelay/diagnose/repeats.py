@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from microdelay.diagnose.case import Case
 from microdelay.diagnose.dependence import reads
-from microdelay.spans import DB, HTTP, SLEEP, Span
+from microdelay.spans import DB, HTTP, LLM, SLEEP, Span
 from microdelay.traces.model import Trace
 
 MIN_CONSTANT_CALLS = 3
@@ -83,7 +83,7 @@ def _polls(case: Case, made: Sequence[tuple[Trace, Span]]) -> bool:
             continue
         between = case.recording.within(trace.activity, first.end_ns, second.start_ns)
         kinds = {
-            span.kind for span in between if span.kind in (SLEEP, HTTP, DB) and span.attributes.get("part") is None
+            span.kind for span in between if span.kind in (SLEEP, LLM, HTTP, DB) and span.attributes.get("part") is None
         }
         pauses += kinds == {SLEEP}
     return pauses > 0

@@ -1,7 +1,7 @@
 """Installs each probe when its library is imported, and imports no library itself.
 
-A probe is a module in `probes/` named after the module it watches, with `_` for `.` (`http_client.py` watches
-`http.client`); its `install(module)` makes the patches.
+A probe is a module in `probes/` named after the module it watches, with `_` for `.` and `__` for `_` (`http_client.py`
+watches `http.client`, `psycopg__pool_pool.py` watches `psycopg_pool.pool`); its `install(module)` makes the patches.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def watched() -> dict[str, str]:
     """Give {library module: probe module} for every file in `probes/`."""
     folder = os.path.join(os.path.dirname(__file__), "probes")
     names = sorted(entry[:-3] for entry in os.listdir(folder) if entry.endswith(".py") and entry != "__init__.py")
-    return {name.replace("_", "."): name for name in names}
+    return {name.replace("__", " ").replace("_", ".").replace(" ", "_"): name for name in names}
 
 
 class Importer:

@@ -10,7 +10,7 @@ from microdelay.diagnose.case import Case
 from microdelay.diagnose.edits import Cost, Replace
 from microdelay.diagnose.places import costliest, median_per_trace, places
 from microdelay.diagnose.rule import Finding
-from microdelay.spans import CONNECT, CONNECTING, HTTP, LOG, Place, Span
+from microdelay.spans import CONNECT, CONNECTING, LOG, REQUESTS, Place, Span
 from microdelay.traces.model import Trace
 
 NAME = "new-connection-per-call"
@@ -61,7 +61,8 @@ def _requests(case: Case) -> Iterator[tuple[Trace, Span, list[Span]]]:
         # What a log call opens goes away with the log call: that is chatty-logging's to say.
         logged = {below.id for span in trace.spans if span.kind == LOG for below in _below(case, span)}
         for span in trace.spans:
-            if span.kind != HTTP or span.id in logged or span.site is None or span.attributes.get("part") == "body":
+            is_whole = span.kind in REQUESTS and span.attributes.get("part") != "body"
+            if not is_whole or span.id in logged or span.site is None:
                 continue
             opening = [child for child in _below(case, span) if child.kind in CONNECTING]
             yield trace, span, opening if any(child.kind == CONNECT for child in opening) else []
