@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,10 +14,8 @@ import numpy as np
 from microdelay.errors import RecordingError
 from microdelay.record import layout
 from microdelay.spans import Place, Span
+from microdelay.traces.chunks import Chunks, load
 from microdelay.traces.model import Activity, Invocation, Recording, Step
-
-MAX_CHUNK_BYTES = 1 << 30
-"""A larger chunk is damage: the writer's queue does not hold as much."""
 
 T = TypeVar("T")
 Progress = Callable[[int, int], None]
@@ -33,7 +29,7 @@ def read(path: str | os.PathLike[str], progress: Progress | None = None) -> Reco
     recording, is of a newer version or holds nothing.
     """
     name = os.fspath(path)
-    chunks = _Chunks(name, _bytes(name))
+    chunks = Chunks(name, load(name))
     tables: dict[bytes, Table] = {tag: {column: [] for column in columns} for tag, columns in layout.TABLES.items()}
     texts: list[str] = []
     meta: dict[str, Any] = {}
@@ -64,70 +60,6 @@ def read(path: str | os.PathLike[str], progress: Progress | None = None) -> Reco
             + ("" if done else " (and it did not end in order: was it killed in its first second?)")
         )
     return replace(made, warnings=(*chunks.warnings, *made.warnings), sources=sources, path=name)
-
-
-def _bytes(name: str) -> bytes:
-    try:
-        data = Path(name).read_bytes()
-    except FileNotFoundError:
-        raise RecordingError(f"no such file: {name}") from None
-    except OSError as error:
-        raise RecordingError(f"cannot read {name}: {error.strerror or error}") from None
-    if not data:
-        raise RecordingError(f"recording is empty (0 bytes), record again: {name}")
-    if not data.startswith(layout.MAGIC):
-        if data[:5] == layout.MAGIC[:5]:
-            raise RecordingError(f"recording was written by another version of microdelay, record again: {name}")
-        raise RecordingError(f"not a microdelay recording: {name}; make one with: microdelay run -o FILE script.py")
-    return data
-
-
-class _Chunks:
-    """Iterates over (tag, payload) up to the first chunk that is cut or damaged."""
-
-    def __init__(self, name: str, data: bytes) -> None:
-        self.name = name
-        self.size = len(data)
-        self.offset = len(layout.MAGIC)
-        self.warnings: list[str] = []
-        self._data = data
-
-    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
-        count = 0
-        tag = b""
-        while self.offset < self.size:
-            found = self._next()
-            if found is None:
-                self._cut(count, "is cut short")
-                return
-            tag, payload = found
-            count += 1
-            yield tag, payload
-        if tag != layout.DONE:
-            self._cut(count, "has no end")
-
-    def _next(self) -> tuple[bytes, bytes] | None:
-        start = self.offset + layout.HEADER.size
-        if start > self.size:
-            return None
-        tag, length, checksum = layout.HEADER.unpack_from(self._data, self.offset)
-        packed = self._data[start : start + length]
-        if len(packed) < length or layout.checksum(tag, packed) != checksum:
-            return None
-        try:
-            unpacking = zlib.decompressobj()
-            payload = unpacking.decompress(packed, MAX_CHUNK_BYTES)
-        except zlib.error:
-            return None
-        if unpacking.unconsumed_tail:
-            return None
-        self.offset = start + length
-        return tag, payload
-
-    def _cut(self, count: int, how: str) -> None:
-        self.warnings.append(
-            f"recording {how} after {count} chunks (the program was killed?): {self.name}; the {count} are used"
-        )
 
 
 def _json(payload: bytes, kind: type[T], name: str) -> T:
