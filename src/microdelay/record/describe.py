@@ -5,28 +5,15 @@ Runs in the writer's thread. A kind without an entry here writes its details as 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 from microdelay.record import redact
+from microdelay.record.describe_http import http
+from microdelay.record.description import Attributes, Description
 
 MAX_ATTRIBUTE_CHARACTERS = 4096
 """Of a text that the program itself gave a span."""
-
-Attributes = dict[str, str | int | float | bool]
-
-
-@dataclass(slots=True)
-class Description:
-    """The written form of one span's details."""
-
-    name: str
-    attributes: Attributes
-    input: int = 0
-    output: int = 0
-    sent: Iterable[int] = field(default_factory=tuple)
-    received: Iterable[int] = field(default_factory=tuple)
 
 
 def describe(kind: str, name: str, details: dict[str, Any], with_tokens: bool) -> Description:
@@ -43,34 +30,6 @@ def _plain(value: object) -> bool:
 
 def _bounded(value: str | int | float | bool) -> str | int | float | bool:
     return value[:MAX_ATTRIBUTE_CHARACTERS] if isinstance(value, str) else value
-
-
-def _http(name: str, details: dict[str, Any], with_tokens: bool) -> Description:
-    raw = str(details.get("url", ""))
-    scheme, host, port, path = redact.url(raw)
-    method = str(details.get("method", "GET")).upper()
-    attributes: Attributes = {"http.request.method": method, "url.template": path, "server.address": host}
-    if port:
-        attributes["server.port"] = port
-    if scheme:
-        attributes["url.scheme"] = scheme
-    for key in ("http.response.status_code", "http.request.body.size", "http.response.body.size", "client", "part"):
-        if details.get(key) is not None:
-            attributes[key] = details[key]
-    body = details.get("body") or b""
-    sent_body = details.get("body_fingerprint", 0)
-    answer = details.get("answer")
-    made = Description(name or f"{method} {path}", attributes, input=redact.fingerprint(method, raw, sent_body))
-    if answer is not None:
-        made.output = int(details.get("answer_fingerprint") or redact.fingerprint(answer))
-    if with_tokens:
-        values = b" ".join(str(value).encode("utf-8", "replace") for value in details.get("headers", ()))
-        made.sent = [*redact.tokens(raw.partition("://")[2].encode("utf-8", "replace")), *redact.tokens(values)]
-        made.sent += redact.tokens(bytes(body[: redact.TOKEN_BYTES]))
-        echoed = set(made.sent)  # what the answer's headers repeat of the request came from elsewhere
-        told = [token for token in redact.header_tokens(details.get("answer_headers", ())) if token not in echoed]
-        made.received = [*redact.tokens(answer), *told]
-    return made
 
 
 def _db(name: str, details: dict[str, Any], with_tokens: bool) -> Description:
@@ -100,7 +59,7 @@ def _address(name: str, details: dict[str, Any], with_tokens: bool) -> Descripti
 
 
 _MAKERS: dict[str, Callable[[str, dict[str, Any], bool], Description]] = {
-    "http": _http,
+    "http": http,
     "db": _db,
     "dns": _address,
     "connect": _address,

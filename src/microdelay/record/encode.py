@@ -101,8 +101,9 @@ class Encoder:
         attributes = self._text(dumps(made.attributes, sort_keys=True)) if made.attributes else -1
         cpu = cpu_end - cpu_start if cpu_start >= 0 and cpu_end >= 0 else -1
         self._rows[b"SPAN"].append((
-            self._spans, start, end - start, cpu_start, cpu, activity, invocation, site, self._text(kind),
-            self._text(made.name), attributes, made.input, made.output, self._text(error) if error else -1,
+            self._spans, start, end - start, cpu_start, cpu, activity, invocation, site,
+            self._text(made.kind or kind), self._text(made.name), attributes, made.input, made.output,
+            self._text(error) if error else -1,
         ))  # fmt: skip
         flow = self._rows[b"FLOW"]
         flow.extend((self._spans, 1, value) for value in made.sent)
