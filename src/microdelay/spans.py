@@ -72,9 +72,10 @@ class Span:
 
     `site` is the innermost place in the user's own code, `invocation` the call of the user's function that it stands
     in, `activity` the thread or task that ran it (ids within one recording; 0 is unknown). `input` and `output` are
-    keyed fingerprints of what went in and came out (0 is unknown), `sent` and `received` those of the single values
-    in them. `cpu_ns` is the thread's processor time inside the span, `cpu_start_ns` its reading at the start (-1 where
-    it was not read).
+    keyed fingerprints of what went in and came out (0 is unknown), `sent` and `received` those of the single values in
+    them that came out of an answer before they went into a request (0 in `received`: its values were looked at).
+    `cpu_ns` is the thread's processor time inside the span, `cpu_start_ns` its reading at the start (-1 where it was
+    not read).
     """
 
     id: int

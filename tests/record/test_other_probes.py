@@ -80,7 +80,7 @@ def test_rows_that_are_used_in_the_next_statement_show_as_flow(recording: Record
     )
     received = frozenset[int]().union(*(span.received for span in made.spans if span.site and span.site.line == 9))
     sent = [span.sent for span in made.spans if span.attributes.get("db.query.text") == "select slow(?)"]
-    assert [bool(received & each) for each in sent if each] == [True, False]
+    assert [bool(received & each) for each in sent] == [True, False]
 
 
 def test_equal_statements_have_equal_fingerprints(recording: Record) -> None:

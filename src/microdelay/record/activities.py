@@ -7,9 +7,10 @@ import itertools
 import sys
 import threading
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
-from microdelay.record.calls import NOWHERE, Site, locate
+from microdelay.record.calls import GENERATORS, NOWHERE, Site, locate, recall
 from microdelay.record.events import ACTIVITY, END, now, push, state
 from microdelay.record.trouble import stand_aside
 
@@ -62,6 +63,25 @@ def create(kind: str, name: str, parent: int = 0, site: Site = NOWHERE, created_
     activity = next(_ids)
     push((ACTIVITY, activity, kind, name, parent, created_ns or now(), *site))
     return activity
+
+
+def waited(frame: FrameType, start_ns: int) -> tuple[int, Site]:
+    """Give the activity and the user's call site of a wait that began at `start_ns` below `frame`.
+
+    A call that waited before remembers both, which spares the questions to the thread and the event loop.
+    """
+    user, mark = recall(frame)
+    if user is None or mark is None:
+        activity = current()
+        return activity, locate(user, activity, start_ns)
+    lasti = user.f_lasti
+    found = mark.seen.get(lasti)
+    if found is None:
+        code = user.f_code
+        if code.co_flags & GENERATORS:
+            return current(), (mark.id, code, lasti)
+        found = mark.seen[lasti] = mark.activity, (mark.id, code, lasti)
+    return found
 
 
 def here(depth: int = 2) -> tuple[int, Site]:

@@ -28,24 +28,34 @@ Site = tuple[int, CodeType | None, int]
 
 NOWHERE: Site = (0, None, 0)
 
+LIBRARY, USER, BOUNDARY = range(3)
+"""What code a file holds; of one with a boundary, code objects are compared."""
+
+GENERATORS = 0x20 | 0x200
+"""`CO_GENERATOR | CO_ASYNC_GENERATOR`: one may be begun by one activity and continued by another."""
+
 _ids = itertools.count(1)
 _first_id = 0  # marks of earlier recordings have smaller ids
-_is_user: dict[str, bool] = {}
+_files: dict[str, int] = {}  # what code each holds, once it was asked
+_boundaries: dict[str, list[CodeType]] = {}  # by file
 _library_prefixes: tuple[str, ...] = ()
 _user_prefixes: tuple[str, ...] = ()
 _times = iter(now, -1)
 
-boundary: CodeType | None = None
-"""The code object at which one activity's stack ends, although the thread's goes on (asyncio's `Handle._run`)."""
-
 
 class Mark:
-    """One call of one user function, alive as long as its frame."""
+    """One call of one user function, alive as long as its frame.
 
-    __slots__ = ("__weakref__", "death", "id")
+    `seen` remembers, by instruction offset, the activity and the site of the waits in it; it stays empty in a
+    generator.
+    """
 
-    def __init__(self, invocation: int) -> None:
+    __slots__ = ("__weakref__", "activity", "death", "id", "seen")
+
+    def __init__(self, invocation: int, activity: int) -> None:
         self.id = invocation
+        self.activity = activity
+        self.seen: dict[int, tuple[int, Site]] = {}
         # Death pushes (RETURN, invocation, end_ns) without a line of Python: in a `__del__`, an exception that the
         # program's signal handler raises would be swallowed.
         dying = map(state.queue.append, zip((RETURN,), (invocation,), _times, strict=False))
@@ -64,54 +74,82 @@ def configure(user_prefixes: tuple[str, ...] = ()) -> None:
     roots = {os.path.realpath(path) for path in paths if path} | {path for path in paths if path}
     _library_prefixes = tuple(root.rstrip(os.sep) + os.sep for root in sorted(roots))
     _user_prefixes = tuple(prefix.rstrip(os.sep) + os.sep for prefix in user_prefixes)
-    _is_user.clear()
+    _files.clear()
+
+
+def end_stacks_at(code: CodeType) -> None:
+    """Let one activity's stack end at a function of a library, although the thread's goes on (`Handle._run`)."""
+    known = _boundaries.setdefault(code.co_filename, [])
+    if not any(code is each for each in known):
+        known.append(code)
+    _files.pop(code.co_filename, None)
 
 
 def is_user_file(filename: str) -> bool:
     """Tell whether a code object's file is the user's own."""
-    known = _is_user.get(filename)
+    return _held_by(filename) == USER
+
+
+def _held_by(filename: str) -> int:
+    known = _files.get(filename)
     if known is None:
-        if len(_is_user) > 50_000:
-            _is_user.clear()
-        known = _is_user[filename] = _judge(filename)
+        if len(_files) > 50_000:
+            _files.clear()
+        known = _files[filename] = _judge(filename)
     return known
 
 
-def _judge(filename: str) -> bool:
+def _judge(filename: str) -> int:
+    if filename in _boundaries:
+        return BOUNDARY
     if filename.startswith("<"):  # <frozen importlib>, <string>, an attrs-generated __init__: no line a person can open
-        return False
+        return LIBRARY
     if _user_prefixes and filename.startswith(_user_prefixes):
-        return True
+        return USER
     parts = ("site-packages", "dist-packages")
-    return not (filename.startswith(_library_prefixes) or any(f"{os.sep}{part}{os.sep}" in filename for part in parts))
+    is_library = filename.startswith(_library_prefixes) or any(f"{os.sep}{part}{os.sep}" in filename for part in parts)
+    return LIBRARY if is_library else USER
+
+
+def recall(frame: FrameType | None) -> tuple[FrameType | None, Mark | None]:
+    """Walk from `frame` outwards to the user's code: give its frame, None where there is none, and the mark on it."""
+    left = MAX_FRAMES
+    while frame is not None and left:
+        code = frame.f_code
+        held = _files.get(code.co_filename)
+        if held != LIBRARY:
+            held = _held_by(code.co_filename) if held is None else held
+            if held == USER:
+                mark = frame.f_trace
+                return frame, mark if type(mark) is Mark and mark.id > _first_id else None
+            if held and any(code is each for each in _boundaries[code.co_filename]):
+                return None, None
+        frame = frame.f_back
+        left -= 1
+    return None, None
 
 
 def locate(frame: FrameType | None, activity: int, start_ns: int) -> Site:
     """Find the innermost user frame from `frame` outwards, marking the calls on the way out to the first marked one."""
     unmarked: list[FrameType] = []
     site = NOWHERE
-    left = MAX_FRAMES
-    while frame is not None and left:
-        code = frame.f_code
-        if code is boundary:
+    while True:
+        frame, _ = recall(frame)
+        if frame is None:
             break
-        known = _is_user.get(code.co_filename)
-        if known or (known is None and is_user_file(code.co_filename)):
-            invocation = _held(frame)
-            if invocation is not None:
-                site = invocation, code, frame.f_lasti
-                break
-            unmarked.append(frame)
-            left = MAX_FRAMES
+        invocation = _invocation_of(frame)
+        if invocation is not None:
+            site = invocation, frame.f_code, frame.f_lasti
+            break
+        unmarked.append(frame)
         frame = frame.f_back
-        left -= 1
     while unmarked:
         frame = unmarked.pop()
         site = place(frame, activity, start_ns, site), frame.f_code, frame.f_lasti
     return site
 
 
-def _held(frame: FrameType) -> int | None:
+def _invocation_of(frame: FrameType) -> int | None:
     """Give the invocation of a marked frame, 0 for one that must not be marked, None for one that is to be."""
     held = frame.f_trace
     if type(held) is Mark:
@@ -128,12 +166,12 @@ def place(frame: FrameType, activity: int, start_ns: int, caller: Site) -> int:
         state.dropped += 1  # a mark's death is queued without a look at the limit, so it is not made beyond it
         return 0
     invocation = next(_ids)
-    frame.f_trace = Mark(invocation)
+    frame.f_trace = Mark(invocation, activity)
     push((INVOKE, invocation, frame.f_code, activity, start_ns, *caller))
     return invocation
 
 
 def mark_suspended(frame: FrameType, activity: int, start_ns: int, caller: Site) -> int:
     """Give the invocation id of a suspended coroutine's frame, whose caller its `f_back` does not tell."""
-    invocation = _held(frame)
+    invocation = _invocation_of(frame)
     return place(frame, activity, start_ns, caller) if invocation is None else invocation

@@ -1,34 +1,39 @@
-"""From queued events to chunks of the recording: interning, line numbers, redaction, fingerprints.
+"""From queued events to a chunk of the recording: interning, line numbers, redaction, fingerprints.
 
 Everything that can wait until the writer's thread does.
 """
 
 from __future__ import annotations
 
+import marshal
 import os
-from collections import defaultdict
 from collections.abc import Callable
 from json import dumps  # before the probe of json replaces it
 from types import CodeType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from microdelay.record import layout
+from microdelay.record.calls import Site
 from microdelay.record.describe import describe
-from microdelay.record.events import ACTIVITY, END, INVOKE, RETURN, SPAN, STEP, Event
+from microdelay.record.events import ACTIVITY, END, INVOKE, RETURN, STEP, Event, Label
+from microdelay.record.flow import Flow
 
 MAX_FILES = 200
 """The user's files whose source is kept."""
 
 MAX_INTERNED = 50_000
 MAX_INTERNED_CHARACTERS = 4_000_000
-"""Texts and sites remembered at once; beyond it they are written again, so memory stays bounded."""
+"""Texts, shapes and sites remembered at once; beyond it they are written again, so memory stays bounded."""
 
 TOKENS_PER_PLACE = 200
 """Spans of one place whose single values are fingerprinted; value flow shows itself in far fewer."""
 
+FINGERPRINT = (1 << 31) - 1
+"""The bits that are written of a fingerprint: two values of one place agree by chance once in two thousand million."""
+
 
 class Encoder:
-    """Takes events one by one, and gives them as chunks."""
+    """Takes events one by one, and gives them as a chunk."""
 
     def __init__(self) -> None:
         self.files: dict[str, None] = {}
@@ -37,31 +42,76 @@ class Encoder:
         self._text_count = 0
         self._text_characters = 0
         self._new_texts: list[str] = []
-        self._sites: dict[tuple[_Identity, int], int] = {}
+        self._sites: dict[tuple[int, int], tuple[int, CodeType]] = {}
         self._site_count = 0
+        self._shapes: dict[object, int] = {}
+        self._shape_count = 0
         self._spans = 0
         self._tokens_left: dict[int, int] = {}
-        self._rows: dict[bytes, list[tuple[int, ...]]] = defaultdict(list)
+        self._flow = Flow()
+        self._rows: dict[bytes, list[int]] = {tag: [] for tag in layout.TABLES}
         self._cwd = os.getcwd()
 
     def add(self, event: Event) -> None:
-        """Take one event."""
+        """Take one event that is no span."""
         self._encode[event[0]](self, event)
 
     def take(self) -> bytes:
-        """Give the chunks of what was added since the last time; b"" where nothing was."""
-        parts = []
-        if self._new_texts:
-            parts.append(layout.json_chunk(layout.TEXT, self._new_texts))
+        """Give the chunk of what was added since the last time; b"" where nothing was."""
+        data = b""
+        if self._new_texts or any(self._rows.values()):
+            data = layout.rows_chunk(self._new_texts, self._rows)
             self._new_texts = []
-        # Sites first: the rows that follow point at them.
-        parts += [layout.table_chunk(tag, rows) for tag in layout.TABLES if (rows := self._rows.pop(tag, None))]
-        if max(len(self._texts), len(self._sites)) > MAX_INTERNED or self._text_characters > MAX_INTERNED_CHARACTERS:
+            for rows in self._rows.values():
+                rows.clear()
+        interned = max(len(self._texts), len(self._sites), len(self._shapes))
+        if interned > MAX_INTERNED or self._text_characters > MAX_INTERNED_CHARACTERS:
             self._texts.clear()
             self._text_characters = 0
             self._sites.clear()
+            self._shapes.clear()
             self._tokens_left.clear()
-        return b"".join(parts)
+        return data
+
+    def add_span(self, label: Label, start: int, end: int, activity: int, site: Site, extra: Any) -> None:
+        """Take one span; its items are those of `events.push_span`."""
+        self._spans = span = self._spans + 1
+        invocation, code, lasti = site
+        place = self._site(code, lasti)
+        if extra is None:
+            shape = self._shapes.get(label)
+            if shape is None:
+                shape = self._shapes[label] = self._shape(label.kind, label.name, "{}", "")
+            self._rows[b"SPAN"] += (span, start, end - start, activity, invocation, place, shape, 0, 0)
+            return
+        details, error = extra, ""
+        if type(extra) is tuple:
+            details, cpu_start, cpu_end, error = extra
+            if cpu_start >= 0:
+                self._rows[b"CPUT"] += (span, cpu_start, cpu_end - cpu_start)
+        left = self._tokens_left.get(place, TOKENS_PER_PLACE)
+        self._tokens_left[place] = left - 1
+        made = describe(label.kind, label.name, details, with_tokens=left > 0)
+        attributes = made.attributes
+        key = made.kind or label.kind, made.name, error, marshal.dumps(attributes, 2)
+        shape = self._shapes.get(key)
+        if shape is None:
+            text = dumps(attributes, sort_keys=True)
+            shape = self._shapes[key] = self._shape(made.kind or label.kind, made.name, text, error)
+        self._rows[b"SPAN"] += (
+            span, start, end - start, activity, invocation, place, shape, made.input & FINGERPRINT,
+            made.output & FINGERPRINT,
+        )  # fmt: skip
+        if left > 0:
+            self._rows[b"FLOW"] += self._flow.rows(span, made.sent, made.received)
+        for target in details.get("joins", ()):
+            self._rows[b"JOIN"] += (span, target)
+
+    def _shape(self, kind: str, name: str, attributes: str, error: str) -> int:
+        self._shape_count += 1
+        row = self._shape_count, self._text(kind), self._text(name), self._text(attributes), self._text(error)
+        self._rows[b"SHAP"] += row
+        return self._shape_count
 
     def _text(self, text: str) -> int:
         known = self._texts.get(text)
@@ -81,85 +131,49 @@ class Encoder:
     def _site(self, code: CodeType | None, lasti: int) -> int:
         if code is None:
             return 0
-        # Keyed by identity, since hashing a code object reads all of it; the key keeps the object alive.
-        key = _Identity(code), lasti
-        known = self._sites.get(key)
-        if known is None:
-            self._site_count += 1
-            known = self._sites[key] = self._site_count
-            place = position(code, lasti)
-            self._rows[b"SITE"].append((known, self._file(code), self._text(code.co_qualname), *place))
-        return known
-
-    def _span(self, event: Event) -> None:
-        _, start, end, (cpu_start, cpu_end), activity, (invocation, code, lasti), kind, name, details, error = event
-        self._spans += 1
-        site = self._site(code, lasti)
-        left = self._tokens_left.get(site, TOKENS_PER_PLACE)
-        self._tokens_left[site] = left - 1
-        made = describe(kind, name, details, with_tokens=left > 0)
-        attributes = self._text(dumps(made.attributes, sort_keys=True)) if made.attributes else -1
-        cpu = cpu_end - cpu_start if cpu_start >= 0 and cpu_end >= 0 else -1
-        self._rows[b"SPAN"].append((
-            self._spans, start, end - start, cpu_start, cpu, activity, invocation, site,
-            self._text(made.kind or kind), self._text(made.name), attributes, made.input, made.output,
-            self._text(error) if error else -1,
-        ))  # fmt: skip
-        flow = self._rows[b"FLOW"]
-        flow.extend((self._spans, 1, value) for value in made.sent)
-        flow.extend((self._spans, 0, value) for value in made.received)
-        self._rows[b"JOIN"].extend((self._spans, target) for target in details.get("joins", ()))
+        # By identity, since hashing a code object reads all of it; the value keeps the object alive.
+        known = self._sites.get((id(code), lasti))
+        if known is not None:
+            return known[0]
+        self._site_count += 1
+        self._sites[id(code), lasti] = self._site_count, code
+        place = position(code, lasti)
+        self._rows[b"SITE"] += (self._site_count, self._file(code), self._text(code.co_qualname), *place)
+        return self._site_count
 
     def _invoke(self, event: Event) -> None:
         _, invocation, code, activity, start, caller, caller_code, caller_lasti = event
-        self._rows[b"INVO"].append((
+        self._rows[b"INVO"] += (
             invocation, self._file(code), self._text(code.co_qualname), code.co_firstlineno, activity, start, caller,
             self._site(caller_code, caller_lasti),
-        ))  # fmt: skip
+        )  # fmt: skip
 
     def _return(self, event: Event) -> None:
-        self._rows[b"RETN"].append(event[1:])
+        self._rows[b"RETN"] += event[1:]
 
     def _activity(self, event: Event) -> None:
         _, activity, kind, name, parent, created, invocation, code, lasti = event
         site = self._site(code, lasti)
-        row = (activity, self._text(kind), self._text(name), parent, created, invocation, site)
-        self._rows[b"ACTI"].append(row)
+        self._rows[b"ACTI"] += (activity, self._text(kind), self._text(name), parent, created, invocation, site)
 
     def _end(self, event: Event) -> None:
-        self._rows[b"ENDA"].append(event[1:])
+        self._rows[b"ENDA"] += event[1:]
 
     def _step(self, event: Event) -> None:
         _, activity, start, end, resumed, ready, cause, invocation, code, lasti, on, joins = event
         site = self._site(code, lasti)
-        row = (activity, start, end, resumed, ready, cause, invocation, site, self._text(on) if on else -1)
-        self._rows[b"STEP"].append(row)
+        self._rows[b"STEP"] += (activity, start, end, resumed, ready, cause, invocation, site, self._text(on))
         # A step's joins stand under its negative start: no span has one.
-        self._rows[b"JOIN"].extend((-start, target) for target in joins)
+        for target in joins:
+            self._rows[b"JOIN"] += (-start, target)
 
     _encode: ClassVar[dict[int, Callable[[Encoder, Event], None]]] = {
-        SPAN: _span,
         INVOKE: _invoke,
         RETURN: _return,
         ACTIVITY: _activity,
         END: _end,
         STEP: _step,
     }
-
-
-class _Identity:
-    """A dictionary key that compares by identity and holds what it stands for."""
-
-    __slots__ = ("held",)
-
-    def __init__(self, held: object) -> None:
-        self.held = held
-
-    def __hash__(self) -> int:
-        return id(self.held)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Identity) and other.held is self.held
 
 
 def position(code: CodeType, lasti: int) -> tuple[int, int, int, int]:

@@ -1,9 +1,11 @@
 """The layout of a recording (`.mdr`), shared by the writer here and the reader in `traces/`.
 
 A recording is `MAGIC`, then chunks: a four-letter tag, the length of the payload, the CRC-32 of tag and payload (both
-little-endian `u32`), and the payload, compressed by zlib. `META`, `TEXT`, `SRCE` and `DONE` hold JSON; every other tag
-holds rows of a table, column after column, each an `i64` little-endian array; the columns named in `DELTAS` hold
-differences to the row before.
+little-endian `u32`), and the payload, compressed by zlib. `META`, `SRCE` and `DONE` hold JSON. `ROWS` holds what was
+queued between two flushes: tables one behind the other, each its tag, its number of rows (`u32`) and its columns. A
+column is a letter for its width (`b`, `h`, `i`, `q`: 1, 2, 4, 8 bytes) and that many signed little-endian integers; the
+columns named in `DELTAS` hold differences to the row before. `TEXT` stands among the tables with the length of a JSON
+list of new texts as its number of rows.
 A chunk that is cut or damaged ends the recording: all before it is valid.
 """
 
@@ -13,21 +15,24 @@ import operator
 import struct
 import zlib
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from json import dumps  # before the probe of json replaces it
 
 MAGIC = b"MDREC\x00\x01\n"
 HEADER = struct.Struct("<4sII")
 
-META, TEXT, SOURCE, DONE = b"META", b"TEXT", b"SRCE", b"DONE"
+META, SOURCE, DONE = b"META", b"SRCE", b"DONE"
+ROWS, TEXT = b"ROWS", b"TEXT"
+TABLE = struct.Struct("<4sI")
+WIDTHS = {"b": 1, "h": 2, "i": 4, "q": 8}
 
 TABLES: dict[bytes, tuple[str, ...]] = {
     # text ids point into all TEXT chunks, counted from 0; site 0 is unknown
     b"SITE": ("site", "file", "function", "line", "end_line", "column", "end_column"),
-    b"SPAN": (
-        "id", "start_ns", "duration_ns", "cpu_start_ns", "cpu_ns", "activity", "invocation", "site",
-        "kind", "name", "attributes", "input", "output", "error",
-    ),
+    b"SHAP": ("shape", "kind", "name", "attributes", "error"),
+    b"SPAN": ("id", "start_ns", "duration_ns", "activity", "invocation", "site", "shape", "input", "output"),
+    b"CPUT": ("span", "cpu_start_ns", "cpu_ns"),
     b"FLOW": ("span", "sent", "fingerprint"),
     b"INVO": ("invocation", "file", "function", "line", "activity", "start_ns", "caller", "caller_site"),
     b"RETN": ("invocation", "end_ns"),
@@ -53,15 +58,33 @@ def checksum(tag: bytes, packed: bytes) -> int:
 
 def json_chunk(tag: bytes, value: object) -> bytes:
     """Frame one JSON value."""
-    return chunk(tag, dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
+    return chunk(tag, _json(value))
 
 
-def table_chunk(tag: bytes, rows: Sequence[Sequence[int]]) -> bytes:
-    """Frame rows of one table, in the order of its columns."""
+def _json(value: object) -> bytes:
+    return dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+def rows_chunk(texts: Sequence[str], tables: Mapping[bytes, Sequence[int]]) -> bytes:
+    """Frame new texts and the rows of tables, each flat: row behind row, in the order of its columns."""
     parts = []
-    for name, values in zip(TABLES[tag], zip(*rows, strict=True), strict=True):
-        column = array("q", values)
-        if name in DELTAS:
-            column = array("q", map(operator.sub, column, array("q", [0]) + column[:-1]))
-        parts.append(column.tobytes())
-    return chunk(tag, b"".join(parts))
+    if texts:
+        text = _json(texts)
+        parts += [TABLE.pack(TEXT, len(text)), text]
+    for tag, rows in tables.items():
+        if rows:
+            columns = TABLES[tag]
+            parts.append(TABLE.pack(tag, len(rows) // len(columns)))
+            parts += [_column(name, rows[index :: len(columns)]) for index, name in enumerate(columns)]
+    return chunk(ROWS, b"".join(parts))
+
+
+def _column(name: str, values: Sequence[int]) -> bytes:
+    if name in DELTAS:
+        values = list(map(operator.sub, values, chain((0,), values)))
+    for code in WIDTHS:
+        try:
+            return code.encode() + array(code, values).tobytes()
+        except OverflowError:
+            continue  # the next one is wider
+    raise OverflowError(f"{name} is beyond 64 bits")

@@ -10,9 +10,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from microdelay.record import activities
-from microdelay.record.calls import locate
-from microdelay.record.events import SPAN, cpu_now, now, push, state
+from microdelay.record.activities import waited
+from microdelay.record.events import Label, cpu_now, now, push_span, state
 from microdelay.record.patches import unnoticed
 from microdelay.record.trouble import stand_aside
 
@@ -28,6 +27,24 @@ Cpu = tuple[int, int]
 NO_DETAILS: Details = {}
 NO_CPU: Cpu = (-1, -1)
 
+SLOW_NS = 150_000
+"""From here on two readings of the thread's CPU clock (1.5 µs together) are 1 % of what is measured."""
+
+MAX_LABELS = 10_000
+"""Kinds with names that are kept; a program may make a name for each span."""
+
+_labels: dict[tuple[str, str], Label] = {}
+
+
+def label_of(kind: str, name: str) -> Label:
+    """Give the one label of a kind and a name."""
+    label = _labels.get((kind, name))
+    if label is None:
+        if len(_labels) >= MAX_LABELS:
+            _labels.clear()
+        label = _labels[kind, name] = Label(kind, name)
+    return label
+
 
 def record(  # called once a span: by position is cheapest
     kind: str,
@@ -42,16 +59,16 @@ def record(  # called once a span: by position is cheapest
     """Queue one span; `depth` frames above this one stands the wrapper of the call that waited.
 
     The call site is looked up here, after the wait: the frames are the same ones as before it, and a call that turns
-    out too short to keep has cost nothing. Pushes (SPAN, start_ns, end_ns, (cpu before, cpu after), activity,
-    (invocation, code, offset), kind, name, details, error).
+    out too short to keep has cost nothing.
     """
     if not state.on:
         return
     try:
-        activity = activities.current()
-        site = locate(sys._getframe(depth + 1), activity, start_ns)
-        failure = type(error).__name__ if error is not None else ""
-        push((SPAN, start_ns, end_ns, cpu, activity, site, kind, name, details, failure))
+        activity, site = waited(sys._getframe(depth + 1), start_ns)
+        extra: Any = details or None
+        if cpu is not NO_CPU or error is not None:
+            extra = details, *cpu, "" if error is None else type(error).__name__
+        push_span((label_of(kind, name), start_ns, end_ns, activity, site, extra))
     except Exception as problem:
         stand_aside(f"record {kind}", problem)
 
@@ -63,23 +80,19 @@ def hide(error: BaseException) -> None:
         error.__traceback__ = traceback.tb_next
 
 
-def unread() -> int:
-    """Stand for the CPU clock where it is not read."""
-    return -1
-
-
 def timed(
     function: Callable[..., Any], kind: str, name: str, describe: Describe | None = None, floor_ns: int = 0
 ) -> Callable[..., Any]:
     """Wrap a blocking `function` so that each call of at least `floor_ns` becomes a span.
 
-    With a floor the call may be too cheap for the thread's CPU clock (two readings cost 1.5 µs), which is then not
-    read.
+    The thread's CPU clock is read while calls are long; with a floor, which is for calls that usually are short, never.
     """
-    read_cpu = unread if floor_ns else cpu_now
+    label = Label(kind, name)
+    label.slow = not floor_ns
+    may_be_slow = not floor_ns
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        cpu_start = read_cpu()
+        cpu_start = cpu_now() if label.slow else -1
         start_ns = now()
         try:
             result = function(*args, **kwargs)
@@ -87,12 +100,14 @@ def timed(
             end_ns = now()
             hide(error)
             if end_ns - start_ns >= floor_ns:
-                cpu = cpu_start, read_cpu()
-                _finish(kind, name, start_ns, end_ns, cpu, describe, None, args, kwargs, error)
+                _finish(label, start_ns, end_ns, cpu_start, describe, None, args, kwargs, error)
             raise
         end_ns = now()
-        if end_ns - start_ns >= floor_ns:
-            _finish(kind, name, start_ns, end_ns, (cpu_start, read_cpu()), describe, result, args, kwargs, None)
+        duration_ns = end_ns - start_ns
+        if duration_ns >= floor_ns:
+            _finish(label, start_ns, end_ns, cpu_start, describe, result, args, kwargs, None)
+        if may_be_slow and label.slow is not (duration_ns >= SLOW_NS):
+            label.slow = not label.slow
         return result
 
     return unnoticed(wrapper, function)
@@ -102,6 +117,7 @@ def timed_async(
     function: Callable[..., Any], kind: str, name: str, describe: Describe | None = None, floor_ns: int = 0
 ) -> Callable[..., Any]:
     """Wrap a coroutine `function` likewise; the thread's CPU clock says nothing about one task and is not read."""
+    label = Label(kind, name)
 
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         start_ns = now()
@@ -111,22 +127,21 @@ def timed_async(
             end_ns = now()
             hide(error)
             if end_ns - start_ns >= floor_ns:
-                _finish(kind, name, start_ns, end_ns, NO_CPU, describe, None, args, kwargs, error)
+                _finish(label, start_ns, end_ns, -1, describe, None, args, kwargs, error)
             raise
         end_ns = now()
         if end_ns - start_ns >= floor_ns:
-            _finish(kind, name, start_ns, end_ns, NO_CPU, describe, result, args, kwargs, None)
+            _finish(label, start_ns, end_ns, -1, describe, result, args, kwargs, None)
         return result
 
     return unnoticed(wrapper, function)
 
 
 def _finish(  # called once a span: by position is cheapest
-    kind: str,
-    name: str,
+    label: Label,
     start_ns: int,
     end_ns: int,
-    cpu: Cpu,
+    cpu_start: int,
     describe: Describe | None,
     result: Any,
     args: tuple[Any, ...],
@@ -135,16 +150,17 @@ def _finish(  # called once a span: by position is cheapest
 ) -> None:
     if not state.on:
         return
-    details = NO_DETAILS
+    extra: Any = None
     try:
         if describe is not None:
-            details = describe(result, args, kwargs)
+            extra = describe(result, args, kwargs)
     except Exception as problem:
-        stand_aside(f"describe {name or kind}", problem)
+        stand_aside(f"describe {label.name or label.kind}", problem)
     try:  # as `record` does, one call cheaper
-        activity = activities.current()
-        site = locate(sys._getframe(2), activity, start_ns)
-        failure = type(error).__name__ if error is not None else ""
-        push((SPAN, start_ns, end_ns, cpu, activity, site, kind, name, details, failure))
+        activity, site = waited(sys._getframe(2), start_ns)
+        if cpu_start >= 0 or error is not None:
+            cpu_end = cpu_now() if cpu_start >= 0 else -1
+            extra = extra or NO_DETAILS, cpu_start, cpu_end, "" if error is None else type(error).__name__
+        push_span((label, start_ns, end_ns, activity, site, extra))
     except Exception as problem:
-        stand_aside(f"record {kind}", problem)
+        stand_aside(f"record {label.kind}", problem)

@@ -16,12 +16,15 @@ from typing import Any
 
 from microdelay.record import layout
 from microdelay.record.encode import Encoder
-from microdelay.record.events import state
+from microdelay.record.events import Label, state
 from microdelay.record.source import sources
 from microdelay.record.trouble import stand_aside
 
 FLUSH_SECONDS = 0.5
 """Between two flushes; half of what a killed program may lose."""
+
+BATCH = 50_000
+"""Items of the queue that are encoded before they are written; their rows take some 10 MB."""
 
 END_SECONDS = 5.0
 """That the end of a program waits for a flush under way."""
@@ -123,17 +126,31 @@ class Writer:
                 stand_aside("write", error)
 
     def _drain(self) -> None:
+        left = len(state.queue)  # what comes meanwhile is for the next time
+        while left > 0:
+            left -= self._encode(min(left, BATCH))
+            data = self._encoder.take()
+            if data:
+                self._write(data)
+
+    def _encode(self, count: int) -> int:
+        """Encode at least `count` items of the queue, or all, and give how many."""
         queue = state.queue
-        for _ in range(len(queue)):
-            event = queue.popleft()
+        take, add, add_span = queue.popleft, self._encoder.add, self._encoder.add_span
+        done = 0
+        while done < count:
+            item = take()
+            done += 1
             try:
-                self._encoder.add(event)
+                if type(item) is Label:
+                    done += 5
+                    add_span(item, take(), take(), take(), take(), take())
+                else:
+                    add(item)
             except Exception as error:
                 state.dropped += 1
                 stand_aside("encode", error)
-        data = self._encoder.take()
-        if data:
-            self._write(data)
+        return done
 
     def _write(self, data: bytes) -> None:
         if not self._is_open():  # closed by the program, which may have given the number to a file of its own

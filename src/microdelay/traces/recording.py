@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -36,16 +37,14 @@ def read(path: str | os.PathLike[str], progress: Progress | None = None) -> Reco
     done: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for tag, payload in chunks:
-        if tag == layout.TEXT:
-            texts += map(str, _json(payload, list, name))
+        if tag == layout.ROWS:
+            _add_rows(payload, tables, texts, name)
         elif tag == layout.META:
             meta = _json(payload, dict, name)
         elif tag == layout.SOURCE:
             sources |= _json(payload, dict, name)
         elif tag == layout.DONE:
             done = _json(payload, dict, name)
-        elif tag in tables:
-            _append(tables[tag], tag, payload, name)
         if progress is not None:
             progress(chunks.offset, chunks.size)
     if not meta:
@@ -72,13 +71,24 @@ def _json(payload: bytes, kind: type[T], name: str) -> T:
     return value
 
 
-def _append(table: Table, tag: bytes, payload: bytes, path: str) -> None:
-    columns = layout.TABLES[tag]
-    if len(payload) % (8 * len(columns)):
-        raise RecordingError(f"recording has a chunk {tag.decode()} of a shape unknown here, record again: {path}")
-    rows = np.frombuffer(payload, dtype="<i8")
-    for name, values in zip(columns, rows.reshape(len(columns), -1), strict=True):
-        table[name].extend((np.cumsum(values) if name in layout.DELTAS else values).tolist())
+def _add_rows(payload: bytes, tables: Mapping[bytes, Table], texts: list[str], path: str) -> None:
+    """Take a chunk of tables apart. Raises RecordingError if it is not what it should be."""
+    offset = 0
+    try:
+        while offset < len(payload):
+            tag, count = layout.TABLE.unpack_from(payload, offset)
+            offset += layout.TABLE.size
+            if tag == layout.TEXT:
+                texts += map(str, _json(payload[offset : offset + count], list, path))
+                offset += count
+                continue
+            for name in layout.TABLES[tag]:
+                width = layout.WIDTHS[chr(payload[offset])]
+                values = np.frombuffer(payload, f"<i{width}", count, offset + 1).astype("<i8")
+                tables[tag][name].extend((np.cumsum(values) if name in layout.DELTAS else values).tolist())
+                offset += 1 + width * count
+    except (struct.error, LookupError, ValueError):
+        raise RecordingError(f"recording has a chunk of a shape unknown here, record again: {path}") from None
 
 
 class _Builder:
@@ -92,7 +102,6 @@ class _Builder:
         self._meta = meta
         self._done = done
         self._places: dict[int, Place] = {}
-        self._attributes: dict[int, dict[str, Any]] = {-1: {}}
 
     def build(self) -> Recording:
         """Make the recording."""
@@ -126,38 +135,37 @@ class _Builder:
     def _text(self, index: int) -> str:
         return self._texts[index] if 0 <= index < len(self._texts) else ""
 
-    def _attributes_of(self, index: int) -> dict[str, Any]:
-        known = self._attributes.get(index)
-        if known is None:
-            known = self._attributes[index] = json.loads(self._text(index) or "{}")
-        return known
-
     def _spans(self) -> Iterator[Span]:
         sent: dict[int, set[int]] = defaultdict(set)
         received: dict[int, set[int]] = defaultdict(set)
         for span, is_sent, value in self._rows(b"FLOW"):
             (sent if is_sent else received)[span].add(value)
         nothing: frozenset[int] = frozenset()
-        for row in self._rows(b"SPAN"):
-            (key, start, duration, cpu_start, cpu, activity, invocation, site, kind, name, attributes, *rest) = row
-            input_, output, error = rest
+        cpu = {span: (start, used) for span, start, used in self._rows(b"CPUT")}
+        shapes = {
+            shape: (self._text(kind), self._text(name), json.loads(self._text(attributes) or "{}"), self._text(error))
+            for shape, kind, name, attributes, error in self._rows(b"SHAP")
+        }
+        for key, start, duration, activity, invocation, site, shape, input_, output in self._rows(b"SPAN"):
+            kind, name, attributes, error = shapes[shape]
+            cpu_start, cpu_ns = cpu.get(key, (-1, -1))
             yield Span(
                 id=key,
-                kind=self._text(kind),
-                name=self._text(name),
+                kind=kind,
+                name=name,
                 start_ns=start,
                 end_ns=start + duration,
                 activity=activity,
                 invocation=invocation,
                 site=self._places.get(site),
-                attributes=self._attributes_of(attributes),
+                attributes=attributes,
                 input=input_,
                 output=output,
                 sent=frozenset(sent[key]) if key in sent else nothing,
                 received=frozenset(received[key]) if key in received else nothing,
                 cpu_start_ns=cpu_start,
-                cpu_ns=cpu,
-                error=self._text(error),
+                cpu_ns=cpu_ns,
+                error=error,
             )
 
     def _invocations(self) -> dict[int, Invocation]:

@@ -47,7 +47,7 @@ class _Life:
 def install(asyncio: ModuleType) -> None:
     """Follow the tasks of the standard event loops."""
     loop = base_events.BaseEventLoop
-    calls.boundary = events.Handle._run.__code__
+    calls.end_stacks_at(events.Handle._run.__code__)
     activities.current_task = _current
     replace(loop, "create_task", _create_task)
     replace(loop, "call_soon", _call_soon)
