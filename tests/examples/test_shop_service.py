@@ -1,0 +1,61 @@
+"""The FastAPI example: the same with and without the recorder, and what its recording says."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+
+import pytest
+from tests.examples.running import EXAMPLES, PATIENCE_S, Pair, execute, functions_of
+
+from microdelay.traces import read
+
+pytest.importorskip("greenlet", reason="SQLAlchemy's asyncio side needs it")
+
+SHOP = EXAMPLES / "shop_service"
+REQUESTS = 40
+
+
+@pytest.fixture(scope="module")
+def environment() -> Iterator[dict[str, str]]:
+    """Start the shop's databases and neighbours once, and give the environment that names them."""
+    with tempfile.TemporaryDirectory(prefix="shop-") as folder:
+        command = [sys.executable, str(SHOP / "backend.py"), folder]
+        surroundings = os.environ | {"XDG_RUNTIME_DIR": folder}
+        with subprocess.Popen(
+            command, env=surroundings, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            yield os.environ | json.loads(process.stdout.readline())
+            process.stdin.close()
+            process.wait(PATIENCE_S)
+
+
+@pytest.fixture(scope="module", params=["asyncio", "uvloop"])
+def pair(request: pytest.FixtureRequest, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    file = tmp_path_factory.mktemp("shop") / "shop.mdr"
+    command = [sys.executable, str(SHOP / "drive.py"), "--requests", str(REQUESTS), "--loop", request.param]
+    alone = execute(command, environment)
+    recorded = execute([*command, "--record", str(file)], environment)
+    assert recorded.returncode == 0, recorded.stderr
+    return Pair(alone, recorded, read(file))
+
+
+def test_recorded_shop_answers_as_it_does_alone(pair: Pair) -> None:
+    assert pair.alone.returncode == 0, pair.alone.stderr
+    assert pair.alone.stdout.startswith(f"{REQUESTS} requests: {REQUESTS} with status 200; digest ")
+    assert pair.recorded.stdout == pair.alone.stdout
+
+
+def test_nothing_of_it_is_lost(pair: Pair) -> None:
+    assert pair.recording.done["dropped"] == 0
+    assert pair.recording.done["troubles"] == {}
+
+
+def test_requests_to_the_neighbours_stand_where_they_are_made(pair: Pair) -> None:
+    assert "check_out" in functions_of(pair.recording, "http")
