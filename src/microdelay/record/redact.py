@@ -30,21 +30,33 @@ _PLAIN_SEGMENT = re.compile(
     r"(?=.{1,24}(?:\.|$))[A-Z]?[a-z]+(?:[A-Z][a-z]{2,}|[_\-][A-Za-z]?[a-z]+)*(\.[a-z]{1,5})?|[A-Z]{1,8}"
     r"|[vV]?\d{1,2}(\.\d{1,2})?"
 )
-_SQL_LITERAL = re.compile(
-    r"""'(?:[^']|'')*(?:'|\Z)              # a string, also one that is cut
-      | \$(\w*)\$.*?(?:\$\1\$|\Z)        # a dollar-quoted one
-      | /\*.*?(?:\*/|\Z) | --[^\n]*      # a comment: people put ids and mail addresses there
+_LITERAL = r"""(?<!\w)[eE]'(?:[^'\\]|\\.|'')*(?:'|\Z)  # PostgreSQL's string with backslashes
+      | '(?:[^']|'')*(?:'|\Z)             # a string, also one that is cut
+      | \$((?:[^\W\d]\w*)?)\$.*?(?:\$\1\$|\Z)  # a dollar-quoted one
+      | /\*(?:[^*/]|/(?!\*)|\*(?!/)|/\*.*?(?:\*/|\Z))*(?:\*/|\Z)  # a comment: people put ids and addresses there;
+                                         # PostgreSQL's nest
+      | --[^\n]*
       | "(?:[^"]|"")*(?:"|\Z)             # a name, or in SQLite and MySQL a string
-      | (?<![\w.$?:@"`\]])(?:0[xX][0-9a-fA-F]+|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)  # a number, not part of a name
-    """,
+      | (?<![\w.$?:@"`\]])(?:0[xXoObB][0-9a-fA-F_]+|(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)(?:[eE][+-]?\d+)?)
+                                         # a number, not part of a name
+    """
+_SQL_LITERAL = re.compile(_LITERAL, re.VERBOSE | re.DOTALL)
+# In MySQL a backslash escapes in every string, double quotes too make one, and # begins a comment.
+_MYSQL_LITERAL = re.compile(
+    rf"""'(?:[^'\\]|\\.|'')*(?:'|\Z) | "(?:[^"\\]|\\.|"")*(?:"|\Z) | \#[^\n]* | {_LITERAL}""",
     re.VERBOSE | re.DOTALL,
 )
+BACKSLASH_SYSTEMS = frozenset({"mysql", "mariadb"})
+"""Systems (`db.system.name`) whose statements are read so."""
+
 # What stands before a double-quoted value; after VALUES all of them are.
 _SQL_BEFORE_VALUE = re.compile(
     r"(?:[=<>|]|\b(?:like|glob|match|regexp|between|in|key|limit))\s*\(?\s*(?:\"[^\"]*\"\s*,\s*)*$", re.I
 )
-_SQL_TABLE = re.compile(r"\b(?:from|into|update|table|join)\s+(?:if\s+(?:not\s+)?exists\s+)?([\w.\"`\[\]]+)", re.I)
-_SQL_PARAMETER_LIST = re.compile(r"\(\s*\?(?:\s*,\s*\?)+\s*\)")
+_SQL_TABLE = re.compile(r"\b(?:copy|from|into|update|table|join)\s+(?:if\s+(?:not\s+)?exists\s+)?([\w.\"`\[\]]+)", re.I)
+_PARAMETER = r"(?:\?|%s|\$\d+|%\(\w+\)s|:\w+)(?:::[A-Za-z_][\w ]*(?:\[\])?)?"
+_SQL_PARAMETER_LIST = re.compile(rf"\(\s*{_PARAMETER}(?:\s*,\s*{_PARAMETER})+\s*\)")
+_SQL_LISTS = re.compile(r"\(\?, …\)(?:\s*,\s*\(\?, …\))+")
 
 MAX_QUERY_CHARACTERS = 2000
 """Of a statement; beyond it the shape is known."""
@@ -145,16 +157,26 @@ def _url(raw: str) -> tuple[str, str, int, str]:
 
 
 @functools.lru_cache(1024)
-def query(raw: str) -> str:
-    """Take the literals and comments out of an SQL statement and fold its white space."""
-    bare = _SQL_LITERAL.sub(_without_value, raw[:MAX_TEXT])
-    folded = " ".join(bare.split())
-    return _SQL_PARAMETER_LIST.sub("(?, …)", folded)[:MAX_QUERY_CHARACTERS]
+def query(raw: str, backslash: bool = False) -> str:
+    """Take the literals and comments out of an SQL statement and fold its white space.
+
+    With `backslash`, as MySQL reads it.
+    """
+    if backslash:
+        bare = _MYSQL_LITERAL.sub(lambda match: "" if _is_comment(match.group()) else "?", raw[:MAX_TEXT])
+    else:
+        bare = _SQL_LITERAL.sub(_without_value, raw[:MAX_TEXT])
+    folded = _SQL_PARAMETER_LIST.sub("(?, …)", " ".join(bare.split()))
+    return _SQL_LISTS.sub("(?, …), …", folded)[:MAX_QUERY_CHARACTERS]
+
+
+def _is_comment(literal: str) -> bool:
+    return literal.startswith(("--", "/*", "#"))
 
 
 def _without_value(match: re.Match[str]) -> str:
     literal = match.group()
-    if literal.startswith(("--", "/*")):
+    if _is_comment(literal):
         return ""
     if literal.startswith('"'):
         before, after = match.string[: match.start()], match.string[match.end() : match.end() + 1]
@@ -168,9 +190,9 @@ def _is_value_position(before: str) -> bool:
 
 
 @functools.lru_cache(1024)
-def query_summary(raw: str) -> str:
+def query_summary(raw: str, backslash: bool = False) -> str:
     """Name a statement as OpenTelemetry's `db.query.summary` does: the operation and its first table."""
-    text = query(raw)
-    operation = text.split(" ", 1)[0].upper()[:20] or "SQL"
+    text = query(raw, backslash)
+    operation = text.split(" ", 1)[0].rstrip(";").upper()[:20] or "SQL"
     table = _SQL_TABLE.search(text)
     return f"{operation} {table.group(1).strip(chr(34) + '`[]')}" if table else operation
