@@ -9,11 +9,13 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from tests import servers
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -82,3 +84,24 @@ def service() -> Iterator[str]:
     yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """Run a PostgreSQL server, and give its DSN."""
+    yield from _serving(servers.postgresql())
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[str]:
+    """Run a Valkey server, and give its URL."""
+    yield from _serving(servers.valkey())
+
+
+def _serving(server: AbstractContextManager[str]) -> Iterator[str]:
+    try:
+        address = server.__enter__()
+    except servers.NoServerError as error:
+        pytest.skip(f"no server: {error}")
+    yield address
+    server.__exit__(None, None, None)
