@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from microdelay.record import redact
+from microdelay.record.describe_db import db
 from microdelay.record.describe_http import http
 from microdelay.record.description import Attributes, Description
 
@@ -32,26 +32,6 @@ def _bounded(value: str | int | float | bool) -> str | int | float | bool:
     return value[:MAX_ATTRIBUTE_CHARACTERS] if isinstance(value, str) else value
 
 
-def _db(name: str, details: dict[str, Any], with_tokens: bool) -> Description:
-    raw = details.get("query", "")
-    attributes: Attributes = {
-        "db.system.name": details.get("system", ""),
-        "db.query.text": redact.query(raw),
-        "db.query.summary": redact.query_summary(raw),
-    }
-    for key in ("db.operation.batch.size", "db.response.returned_rows", "part", "connection"):
-        if details.get(key) is not None:
-            attributes[key] = details[key]
-    parameters = details.get("parameters", "")
-    known_input = details.get("input")
-    given = redact.fingerprint(raw, parameters) if known_input is None else int(known_input)
-    made = Description(name or redact.query_summary(raw), attributes, input=given)
-    if with_tokens:
-        made.sent = redact.tokens(str(parameters).encode("utf-8", "replace"))
-        made.received = redact.tokens(str(details.get("rows", "")).encode("utf-8", "replace"))
-    return made
-
-
 def _address(name: str, details: dict[str, Any], with_tokens: bool) -> Description:
     attributes: Attributes = {key: value for key, value in details.items() if _plain(value)}
     host = attributes.get("server.address")
@@ -60,7 +40,7 @@ def _address(name: str, details: dict[str, Any], with_tokens: bool) -> Descripti
 
 _MAKERS: dict[str, Callable[[str, dict[str, Any], bool], Description]] = {
     "http": http,
-    "db": _db,
+    "db": db,
     "dns": _address,
     "connect": _address,
     "tls": _address,

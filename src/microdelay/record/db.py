@@ -1,0 +1,136 @@
+"""What the probes of databases share: what is kept of a statement, of its parameters and of its rows, and from where
+in the program it came.
+
+What is kept is bounded and cannot change any more, so that the writer makes fingerprints of it later. No code of the
+program's own runs for it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from microdelay.record import redact
+from microdelay.record.measure import Details
+
+FETCH_FLOOR_NS = 50_000
+"""Rows that the driver holds already, and a transaction in which nothing is to be ended, take less."""
+
+POOL_FLOOR_NS = 100_000
+"""A pool that has a free connection gives it in less."""
+
+CONNECT_FLOOR_NS = 100_000
+"""A connection that is there already is found in less."""
+
+MAX_ROWS = 3
+"""Of a result that are searched for values which a later call may need."""
+
+MAX_COLUMNS = 16
+"""Of each such row."""
+
+MAX_STATEMENTS = 2000
+"""Statements whose origin in a mapper is remembered."""
+
+_SMALL = 256  # characters of a value that is kept as it is
+_ATOMS = frozenset({int, float, bool, type(None)})
+
+numbers = itertools.count(1)
+"""Tells the statements of one connection from those of another."""
+
+
+class _Local(threading.local):
+    orm = ""  # the mapper, and what it was asked for, whose statement runs
+    template = ""  # the template's file and line that is being rendered
+
+
+local = _Local()
+
+orm_of: dict[str, str] = {}
+"""Of statements that a mapper made and that may run in another thread or task than the one that asked: its name."""
+
+
+def kept(values: Any) -> object:
+    """Keep the parameters of a statement, or the values of a row."""
+    kind = type(values)
+    if kind is dict:
+        values = values.values()
+    elif kind is not tuple and kind is not list:
+        return redact.plain(values)
+    if len(values) > redact.MAX_TOKENS:
+        values = itertools.islice(values, redact.MAX_TOKENS)
+    return tuple([_kept(value) for value in values])
+
+
+def _kept(value: Any) -> object:
+    kind = type(value)
+    if kind in _ATOMS or ((kind is str or kind is bytes) and len(value) <= _SMALL):
+        return value
+    return redact.plain(value)
+
+
+def batch(sets: Any) -> Details:
+    """Keep the first of many sets of parameters, and their number; they are not all looked at (so `input` is 0)."""
+    if not isinstance(sets, (list, tuple)):
+        return {"input": 0}  # an iterator, which can be read once
+    details: Details = {"parameters": tuple(map(kept, sets[: redact.MAX_TOKENS])), "db.operation.batch.size": len(sets)}
+    if len(sets) > redact.MAX_TOKENS:
+        details["input"] = 0
+    return details
+
+
+def rows(found: Sequence[Iterable[Any]]) -> object:
+    """Keep the first values of the first rows."""
+    return [[_kept(value) for value in itertools.islice(row, MAX_COLUMNS)] for row in found[:MAX_ROWS]]
+
+
+def statement(target: Details, query: object) -> Details:
+    """Begin the details of a statement sent to `target`."""
+    text = query if type(query) is str else _text(query)
+    details = target | {"query": text if len(text) <= redact.MAX_TEXT else text[: redact.MAX_TEXT]}
+    if len(text) > redact.MAX_TEXT:
+        details["input"] = 0
+    origin(details, text)
+    return details
+
+
+def origin(details: Details, text: str) -> None:
+    """Say which mapper made a statement and which template asked for it."""
+    orm = local.orm or (orm_of.get(text) if orm_of else "")
+    if orm:
+        details["microdelay.orm"] = orm
+    if local.template:
+        details["microdelay.template"] = local.template
+
+
+def remember_orm(text: str, orm: str) -> None:
+    """Note which mapper made a statement."""
+    if len(orm_of) >= MAX_STATEMENTS:
+        orm_of.clear()
+    orm_of[text] = orm
+
+
+def _text(query: object) -> str:
+    if isinstance(query, str):
+        return str.__str__(query)
+    if isinstance(query, (bytes, bytearray)):
+        return bytes(query[: redact.MAX_TEXT + 1]).decode("utf-8", "replace")
+    return ""
+
+
+def server(host: object, port: object, namespace: object) -> Details:
+    """Give a server's address as attributes; a path is a socket's."""
+    details: Details = {}
+    if host:
+        details["server.address"] = _text(host) or str(host)
+        if port and not details["server.address"].startswith(("/", "@")):
+            details["server.port"] = int(port)  # type: ignore[call-overload]
+    if namespace is not None and namespace != "":
+        details["db.namespace"] = _text(namespace) or str(namespace)
+    return details
+
+
+def as_attributes(target: Details) -> Details:
+    """Give the attributes of a span of another kind (CONNECT, POOL) that is about the same connection."""
+    return {"db.system.name" if key == "system" else key: value for key, value in target.items()}

@@ -1,0 +1,129 @@
+"""asyncpg ≥ 0.29: statements, prepared ones, cursors, COPY, connections being made, and waiting for a pool."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from microdelay.record import db
+from microdelay.record.measure import Describe, Details, timed_async
+from microdelay.record.patches import replace
+from microdelay.spans import CONNECT, DB, POOL
+
+_record: type[Any] = tuple
+_targets: WeakKeyDictionary[Any, Details] = WeakKeyDictionary()  # connections take no attributes
+
+
+def install(asyncpg: ModuleType) -> None:
+    """Time what a connection, a prepared statement, a cursor or a pool waits for."""
+    global _record  # noqa: PLW0603
+    _record = asyncpg.Record
+    connection, statement = asyncpg.connection.Connection, asyncpg.prepared_stmt.PreparedStatement
+    _time(connection, "execute", _executed)
+    for name in ("fetch", "fetchval", "fetchrow"):
+        _time(connection, name, _statement)
+    for name in ("executemany", "fetchmany"):
+        _time(connection, name, _many)
+        _time(statement, name, _many_prepared)
+    _time(connection, "prepare", _prepared)
+    for name in ("_copy_in", "_copy_out"):
+        _time(connection, name, _copied)
+    _time(connection, "copy_records_to_table", _copied_records)
+    for name in ("fetch", "fetchval", "fetchrow"):
+        _time(statement, name, _of_prepared)
+    for name in ("_bind_exec", "_bind"):
+        _time(asyncpg.cursor.BaseCursor, name, _opened)
+    _time(asyncpg.cursor.BaseCursor, "_exec", _fetched, db.FETCH_FLOOR_NS)
+    replace(asyncpg.connect_utils, "_connect", lambda connect: timed_async(connect, CONNECT, "connect", _connected))
+    pool = (POOL, "pool", _pool, db.POOL_FLOOR_NS)
+    replace(asyncpg.pool.Pool, "_acquire", lambda acquire: timed_async(acquire, *pool))
+
+
+def _time(owner: Any, name: str, describe: Describe, floor_ns: int = 0) -> None:
+    replace(owner, name, lambda function: timed_async(function, DB, "", describe, floor_ns))
+
+
+def _target(connection: Any) -> Details:
+    known = _targets.get(connection)
+    if known is None:
+        address = connection._addr
+        host, port = address if isinstance(address, tuple) else (address, None)
+        known = {"system": "postgresql", "connection": next(db.numbers)}
+        known |= db.server(host, port, connection._params.database)
+        _targets[connection] = known
+    return known
+
+
+def _executed(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    query = args[1] if len(args) > 1 else kwargs.get("query", "")
+    return db.statement(_target(args[0]), query) | {"parameters": db.kept(args[2:])}
+
+
+def _statement(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    return _executed(result, args, kwargs) | _rows(result)
+
+
+def _of_prepared(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    statement = args[0]
+    details = db.statement(_target(statement._connection), statement._query)
+    return details | {"parameters": db.kept(args[1:])} | _rows(result)
+
+
+def _many(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    sets = args[2] if len(args) > 2 else kwargs.get("args")
+    return db.statement(_target(args[0]), args[1]) | db.batch(sets) | _rows(result)
+
+
+def _many_prepared(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    statement, sets = args[0], args[1] if len(args) > 1 else kwargs.get("args")
+    return db.statement(_target(statement._connection), statement._query) | db.batch(sets) | _rows(result)
+
+
+def _prepared(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    query = args[1] if len(args) > 1 else kwargs.get("query", "")
+    return db.statement(_target(args[0]), query) | {"part": "prepare"}
+
+
+def _opened(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    cursor = args[0]
+    details = db.statement(_target(cursor._connection), cursor._query)
+    return details | {"parameters": db.kept(cursor._args or ())} | _rows(result)
+
+
+def _fetched(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    cursor = args[0]
+    return db.statement(_target(cursor._connection), cursor._query) | {"part": "fetch"} | _rows(result)
+
+
+def _copied(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    return db.statement(_target(args[0]), args[1])
+
+
+def _copied_records(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    table = args[1] if len(args) > 1 else kwargs.get("table_name")
+    return db.statement(_target(args[0]), f"COPY {str(table)[:100]} FROM STDIN") | {"input": 0}
+
+
+def _rows(result: Any) -> Details:
+    """Keep the first rows of a list, a single row, or a single value."""
+    if isinstance(result, list):
+        first = [_values(row) for row in result[: db.MAX_ROWS]]
+        return {"db.response.returned_rows": len(result), "rows": first}
+    if isinstance(result, _record):
+        return {"db.response.returned_rows": 1, "rows": _values(result)}
+    return {} if result is None else {"rows": db.kept((result,))}
+
+
+def _values(row: Any) -> object:
+    return db.kept(tuple(row)[: db.MAX_COLUMNS] if isinstance(row, _record) else (row,))
+
+
+def _connected(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    if result is None:
+        return {"db.system.name": "postgresql"}
+    return db.as_attributes(_target(result))
+
+
+def _pool(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    return {"db.system.name": "postgresql", "pool.size": int(args[0]._maxsize)}
