@@ -37,6 +37,16 @@ COMPUTING = re.compile(
 READ_STATEMENTS = ("SELECT", "WITH", "EXPLAIN", "SHOW", "VALUES", "PRAGMA")
 """What an SQL statement that changes nothing begins with."""
 
+READ_COMMANDS = frozenset({
+    "PIPELINE", "GET", "MGET", "GETRANGE", "STRLEN", "EXISTS", "TTL", "PTTL", "TYPE", "KEYS", "SCAN", "RANDOMKEY",
+    "HGET", "HMGET", "HGETALL", "HKEYS", "HVALS", "HLEN", "HEXISTS", "HSCAN", "HSTRLEN", "LRANGE", "LLEN", "LINDEX",
+    "LPOS", "SMEMBERS", "SISMEMBER", "SMISMEMBER", "SCARD", "SRANDMEMBER", "SINTER", "SUNION", "SDIFF", "SSCAN",
+    "ZRANGE", "ZRANGEBYSCORE", "ZREVRANGE", "ZREVRANGEBYSCORE", "ZSCORE", "ZMSCORE", "ZRANK", "ZREVRANK", "ZCARD",
+    "ZCOUNT", "ZSCAN", "XRANGE", "XREVRANGE", "XLEN", "XREAD", "BITCOUNT", "GETBIT", "PFCOUNT", "GEOPOS", "GEODIST",
+    "GEOSEARCH", "PING", "ECHO", "TIME", "INFO", "DBSIZE",
+})  # fmt: skip
+"""Of Redis: commands that change nothing; a pipeline is named after those in it."""
+
 MIN_FLOW_SHARE = 0.5
 """Of the pairs that were looked at in which a value must have flowed; a single one may be a coincidence."""
 
@@ -236,8 +246,12 @@ def writes(span: Span) -> bool:
     """Tell whether a request or a statement may change something."""
     if span.kind in REQUESTS:
         return span.attributes.get("part") != "body" and not reads(span)
+    if span.kind != DB:
+        return False
+    if "db.operation.name" in span.attributes:
+        return not READ_COMMANDS.issuperset(str(span.attributes["db.operation.name"]).split())
     text = str(span.attributes.get("db.query.text", "")).lstrip().upper()
-    return span.kind == DB and bool(text) and not text.startswith(READ_STATEMENTS)
+    return bool(text) and not text.startswith(READ_STATEMENTS)
 
 
 def reads(span: Span) -> bool:

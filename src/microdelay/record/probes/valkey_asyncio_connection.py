@@ -1,0 +1,12 @@
+"""valkey-py ≥ 6, a fork of redis-py, in asyncio: connections being made, and waiting for a pool."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from microdelay.record.commands import install_connection
+
+
+def install(connection: ModuleType) -> None:
+    """Time what a connection or a pool waits for."""
+    install_connection(connection.AbstractConnection, connection.BlockingConnectionPool, "valkey", is_async=True)
