@@ -65,18 +65,19 @@ MAX_TEXT = 2 * MAX_QUERY_CHARACTERS
 """Characters of a URL or statement that are kept in memory until they are redacted."""
 
 
+_DIGEST = blake2b(key=_KEY, digest_size=8)  # copied, which is three times as fast as beginning one
+
+
 def fingerprint(*parts: object) -> int:
     """Give a keyed 63-bit fingerprint of bytes, strings and other values (by their `repr`); never 0."""
-    digest = blake2b(key=_KEY, digest_size=8)
+    digest = _DIGEST.copy()
     for part in parts:
-        data = part if isinstance(part, (bytes, bytearray, memoryview)) else _text(part).encode("utf-8", "replace")
-        digest.update(data)
-        digest.update(b"\x00")
+        if isinstance(part, (bytes, bytearray, memoryview)):
+            digest.update(part)
+            digest.update(b"\x00")
+        else:
+            digest.update(f"{part if isinstance(part, str) else repr(part)}\x00".encode("utf-8", "replace"))
     return (int.from_bytes(digest.digest(), "little") >> 1) or 1
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else repr(value)
 
 
 @functools.lru_cache(4096)
@@ -137,23 +138,31 @@ def plain(value: object, depth: int = 2) -> object:
 
 def path(raw: str) -> str:
     """Keep the segments of a URL path that name a resource; every other one becomes `{}`."""
-    segments = raw.split("/")
-    return "/".join(part if not part or _PLAIN_SEGMENT.fullmatch(part) else "{}" for part in segments) or "/"
+    return "/".join(map(_segment, raw.split("/"))) or "/"
+
+
+@functools.lru_cache(4096)
+def _segment(part: str) -> str:
+    return part if not part or _PLAIN_SEGMENT.fullmatch(part) else "{}"
 
 
 def url(raw: str) -> tuple[str, str, int, str]:
     """Split into scheme, host, port and redacted path; user, password, query and fragment are left out."""
-    return _url(raw.partition("?")[0].partition("#")[0])
+    bare = raw.partition("?")[0].partition("#")[0]
+    scheme, separator, rest = bare.partition("://")
+    if not separator:
+        return "", "", 0, path(bare)
+    authority, slash, below = rest.partition("/")
+    return *_origin(scheme, authority), path(slash + below)
 
 
 @functools.lru_cache(1024)
-def _url(raw: str) -> tuple[str, str, int, str]:
+def _origin(scheme: str, authority: str) -> tuple[str, str, int]:
     try:
-        parts = urlsplit(raw)
-        port = parts.port or {"https": 443, "http": 80}.get(parts.scheme, 0)
-        return parts.scheme, parts.hostname or "", port, path(parts.path)
+        parts = urlsplit(f"{scheme}://{authority}")
+        return parts.scheme, parts.hostname or "", parts.port or {"https": 443, "http": 80}.get(parts.scheme, 0)
     except ValueError:
-        return "", "", 0, "{}"
+        return "", "", 0
 
 
 @functools.lru_cache(1024)
