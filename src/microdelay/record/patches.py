@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterable
+from types import BuiltinFunctionType
 from typing import Any, cast
 
 Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -30,6 +31,17 @@ class BuiltinWrapper:
 
     def __repr__(self) -> str:
         return repr(vars(self)["__wrapped__"])
+
+    # It is found in sets and dictionaries that were made of the original, as `os.supports_dir_fd` is.
+    def __hash__(self) -> int:
+        return hash(vars(self)["__wrapped__"])
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or vars(self)["__wrapped__"] is other
+
+    @property
+    def __class__(self) -> type:  # type: ignore[misc]
+        return BuiltinFunctionType  # for `isinstance`, which `inspect` asks
 
 
 def builtin(original: Any, call: Callable[..., Any]) -> Any:
