@@ -39,8 +39,8 @@ class BuiltinWrapper:
     def __eq__(self, other: object) -> bool:
         return self is other or vars(self)["__wrapped__"] is other
 
-    @property
-    def __class__(self) -> type:  # type: ignore[misc]
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
         return BuiltinFunctionType  # for `isinstance`, which `inspect` asks
 
 

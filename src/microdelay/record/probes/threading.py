@@ -1,4 +1,7 @@
-"""Threads: who started which, and who waits for whose end."""
+"""Threads: who started which, who waits for whose end, and waits in `threading`'s classes.
+
+`Lock` and `RLock` are written in C: that a thread waits in one of them is left to the sampler.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +14,26 @@ from microdelay.record.events import END, now, push, state
 from microdelay.record.measure import Details, hide, timed
 from microdelay.record.patches import replace, unnoticed
 from microdelay.record.trouble import stand_aside
-from microdelay.spans import JOIN
-
-FLOOR_NS = 100_000
-"""Joining a thread that has ended already is no wait."""
+from microdelay.record.waits import FLOOR_NS, cover, ended, waiting, waiting_until
+from microdelay.spans import JOIN, LOCK
 
 
 def install(threading: ModuleType) -> None:
     """Follow `Thread.start`, the thread's life, and `Thread.join`."""
     replace(threading.Thread, "start", _start)
     replace(threading.Thread, "_bootstrap_inner", _live)
-    replace(threading.Thread, "join", lambda join: timed(join, JOIN, "Thread.join", _describe, FLOOR_NS))
+    replace(threading.Thread, "join", _join)
+    replace(threading.Condition, "wait", waiting_until(LOCK, "Condition.wait"))
+    replace(threading.Condition, "wait_for", waiting(LOCK, "Condition.wait_for"))
+    replace(threading.Event, "wait", waiting_until(LOCK, "Event.wait"))
+    replace(threading.Barrier, "wait", waiting_until(LOCK, "Barrier.wait"))
+    replace(threading.Semaphore, "acquire", _acquire)
+    replace(threading.Semaphore, "__enter__", lambda enter: threading.Semaphore.acquire)
 
 
 def _start(start: Callable[..., Any]) -> Callable[..., Any]:
+    cover(start, LOCK, "Thread.start")  # it waits for an event that the new thread sets
+
     def wrapper(self: Any) -> Any:
         if state.on:
             try:
@@ -55,6 +64,29 @@ def _live(live: Callable[..., Any]) -> Callable[..., Any]:
                 push((END, activity, start, now()))
 
     return unnoticed(wrapper, live)
+
+
+def _join(join: Callable[..., Any]) -> Callable[..., Any]:
+    cover(join)
+    return timed(join, JOIN, "Thread.join", _describe, FLOOR_NS)
+
+
+def _acquire(acquire: Callable[..., Any]) -> Callable[..., Any]:
+    cover(acquire)
+
+    def wrapper(self: Any, blocking: Any = True, timeout: Any = None) -> Any:
+        start_ns = now()
+        try:
+            result = acquire(self, blocking, timeout)
+        except BaseException as error:
+            hide(error)
+            ended(LOCK, "Semaphore.acquire", start_ns, error)
+            raise
+        if now() - start_ns >= FLOOR_NS:
+            ended(LOCK, "Semaphore.acquire", start_ns)
+        return result
+
+    return unnoticed(wrapper, acquire)
 
 
 def _describe(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:

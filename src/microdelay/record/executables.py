@@ -1,0 +1,25 @@
+"""Names of other processes: the executable's base name and never an argument, which may be a secret."""
+
+from __future__ import annotations
+
+import os
+
+SHELL = "sh"
+
+
+def executable(args: object, shell: object = False, path: object = None) -> str:
+    """Name what `subprocess` starts from its `args`, `shell` and `executable`."""
+    if path is not None:
+        return base(path)
+    if shell:
+        return SHELL
+    if isinstance(args, (list, tuple)):
+        return base(args[0]) if args else ""
+    return base(args)
+
+
+def base(path: object) -> str:
+    """Give the base name of a path of any type."""
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        return ""
+    return os.path.basename(os.fsdecode(path))

@@ -1,0 +1,36 @@
+"""System calls that wait for a disk or a child process, where the user's own code makes them.
+
+`stat` and its kin are left out: they are called more often than anything else here and hardly ever wait.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+from microdelay.record.patches import Wrap, builtin, replace_in_all
+from microdelay.record.waits import waiting
+from microdelay.spans import FILE, PROCESS
+
+REACH = 2
+"""Frames between the user's code and the call: `Path.rename`, `makedirs`, `rmtree`'s outermost step."""
+
+FILES = (
+    "copy_file_range", "fdatasync", "fsync", "ftruncate", "link", "listdir", "mkdir", "open", "read", "readv", "remove",
+    "rename", "replace", "rmdir", "sendfile", "sync", "truncate", "unlink", "write", "writev",
+)  # fmt: skip
+
+PROCESSES = ("system", "wait", "wait3", "wait4", "waitid", "waitpid")
+
+
+def install(os: ModuleType) -> None:
+    """Time each in both modules that know it, so that it is pickled as before."""
+    owners = [module for module in (sys.modules.get("posix"), os) if module is not None]
+    for kind, names in ((FILE, FILES), (PROCESS, PROCESSES)):
+        for name in names:
+            replace_in_all(owners, name, _timed(kind, f"os.{name}"))
+
+
+def _timed(kind: str, name: str) -> Wrap:
+    wrap = waiting(kind, name, reach=REACH)
+    return lambda function: builtin(function, wrap(function))
