@@ -1,7 +1,8 @@
 """Installs each probe when its library is imported, and imports no library itself.
 
 A probe is a module in `probes/` named after the module it watches, with `_` for `.` and `__` for `_` (`http_client.py`
-watches `http.client`, `psycopg__pool_pool.py` watches `psycopg_pool.pool`); its `install(module)` makes the patches.
+watches `http.client`, `psycopg__pool_pool.py` watches `psycopg_pool.pool`, `anyio___backends___asyncio.py` watches
+`anyio._backends._asyncio`); its `install(module)` makes the patches.
 """
 
 from __future__ import annotations
@@ -22,7 +23,11 @@ def watched() -> dict[str, str]:
     """Give {library module: probe module} for every file in `probes/`."""
     folder = os.path.join(os.path.dirname(__file__), "probes")
     names = sorted(entry[:-3] for entry in os.listdir(folder) if entry.endswith(".py") and entry != "__init__.py")
-    return {name.replace("__", " ").replace("_", ".").replace(" ", "_"): name for name in names}
+    return {_library(name): name for name in names}
+
+
+def _library(probe: str) -> str:
+    return probe.replace("___", ". ").replace("__", " ").replace("_", ".").replace(" ", "_")
 
 
 class Importer:

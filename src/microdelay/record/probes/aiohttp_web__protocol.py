@@ -1,0 +1,46 @@
+"""aiohttp.web ≥ 3.9: requests that it answers; websockets are none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from microdelay.record.events import state
+from microdelay.record.measure import hide
+from microdelay.record.patches import replace, unnoticed
+from microdelay.record.serving import Request, status_of
+
+SWITCHING = 101
+
+
+def install(protocol: ModuleType) -> None:
+    """Time `RequestHandler._handle_request`: the handler with its middleware, and the sending of its answer."""
+    replace(protocol.RequestHandler, "_handle_request", _handle)
+
+
+def _handle(handle: Callable[..., Any]) -> Callable[..., Any]:
+    async def wrapper(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+        seen = Request(request.method, request.scheme)
+        try:
+            result = await handle(self, request, *args, **kwargs)
+        except BaseException as error:
+            hide(error)
+            if state.on:
+                _route(seen, request)
+                seen.finish(error)
+            raise
+        answer = result[0] if isinstance(result, tuple) else result
+        status = status_of(getattr(answer, "status", 0))
+        if state.on and status != SWITCHING:
+            seen.status = status
+            _route(seen, request)
+            seen.finish()
+        return result
+
+    return unnoticed(wrapper, handle)
+
+
+def _route(seen: Request, request: Any) -> None:
+    route = getattr(getattr(request, "_match_info", None), "route", None)
+    seen.route = getattr(getattr(route, "resource", None), "canonical", "")

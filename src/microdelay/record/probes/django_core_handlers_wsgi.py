@@ -1,0 +1,13 @@
+"""Django ≥ 4.2 under WSGI."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from microdelay.record.patches import replace
+from microdelay.record.wsgi import recorded
+
+
+def install(wsgi: ModuleType) -> None:
+    """Time `WSGIHandler.__call__` and the sending of what it gives."""
+    replace(wsgi.WSGIHandler, "__call__", recorded)

@@ -1,0 +1,27 @@
+"""Starlette ≥ 0.37: the route that a request takes, as its template."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from microdelay.record.asgi import request_of
+from microdelay.record.patches import replace, unnoticed
+from microdelay.record.serving import Request
+
+
+def install(routing: ModuleType) -> None:
+    """Note the path of each `Route` and `Mount` on the way to the endpoint."""
+    replace(routing.Route, "handle", lambda handle: _noted(handle, Request.choose))
+    replace(routing.Mount, "handle", lambda handle: _noted(handle, Request.enter))
+
+
+def _noted(handle: Callable[..., Any], note: Callable[[Request, object], None]) -> Callable[..., Any]:
+    def wrapper(self: Any, scope: Any, receive: Any, send: Any) -> Any:
+        request = request_of(scope)
+        if request is not None:
+            note(request, self.path)
+        return handle(self, scope, receive, send)  # a coroutine, with no frame of ours around it
+
+    return unnoticed(wrapper, handle)

@@ -1,0 +1,73 @@
+"""A request that the program answers: what the probes of servers and web frameworks share.
+
+However many layers a request passes (a server, an application, another one mounted in it), it is one span: the
+outermost layer that is watched makes a `Request`, and the inner ones tell it what they know.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from microdelay.record.events import now
+from microdelay.record.measure import NO_CPU, Details, record
+from microdelay.record.trouble import stand_aside
+from microdelay.spans import SERVER
+
+METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
+"""Others are `_OTHER`, as OpenTelemetry has it: whoever asks may make up as many as they like."""
+
+MAX_ROUTE_CHARACTERS = 200
+
+
+class Request:
+    """One request that is being answered, from its arrival until the last of the answer is sent."""
+
+    __slots__ = ("_announced", "_prefix", "ended", "method", "route", "scheme", "start", "status")
+
+    def __init__(self, method: object, scheme: object) -> None:
+        self.method = str(method).upper()
+        self.scheme = str(scheme)
+        self.status = 0
+        self.route = ""
+        self.ended = 0
+        self._prefix = ""
+        self._announced = False
+        self.start = now()
+
+    def enter(self, path: object, announced: bool = False) -> None:
+        """Note the template of an application mounted below the one that has the request."""
+        if self._is_new(announced):
+            self._prefix += str(path).removesuffix("/{path}")
+
+    def choose(self, path: object, announced: bool = False) -> None:
+        """Note the template of the chosen route, below what it is mounted on."""
+        if self._is_new(announced):
+            self.route = self._prefix + str(path)
+
+    def _is_new(self, announced: bool) -> bool:
+        """Tell whether a choice has not been told already: FastAPI announces it, then Starlette follows it."""
+        known, self._announced = self._announced, announced
+        return announced or not known
+
+    def finish(self, error: BaseException | None = None, depth: int = 1) -> None:
+        """Record it, as seen from the wrapper that calls this."""
+        record(SERVER, "", self.start, self.ended or now(), NO_CPU, self._details(), error, depth + 1)
+
+    def _details(self) -> Details:
+        details: Details = {"http.request.method": self.method if self.method in METHODS else "_OTHER"}
+        if self.route:
+            details["http.route"] = self.route[:MAX_ROUTE_CHARACTERS]
+        if self.status:
+            details["http.response.status_code"] = self.status
+        if self.scheme in ("http", "https"):
+            details["url.scheme"] = self.scheme
+        return details
+
+
+def status_of(value: Any) -> int:
+    """Give an answer's status, 0 where the program gives something else."""
+    try:
+        return int(value)
+    except (TypeError, ValueError) as problem:
+        stand_aside("status", problem)
+        return 0
