@@ -223,3 +223,193 @@ def test_a_worker_in_the_background_belongs_to_no_trace(recording: Record) -> No
     assert summary(traces) == ({"handle"}, 5)
     assert [len(trace.spans) for trace in traces] == [2] * 5
     assert {len(trace.activities) for trace in traces} == {1}
+
+
+SERVER = """
+    import time, microdelay
+    def answer(number, seconds=0.004):
+        with microdelay.span("GET /", kind="server"):
+            time.sleep(seconds)
+            time.sleep(seconds)
+"""
+
+
+def test_the_requests_that_a_program_answers(recording: Record) -> None:
+    source = (
+        SERVER
+        + """
+    def poll():
+        time.sleep(0.001)
+        time.sleep(0.001)
+    for number in range(4): answer(number); poll()
+    """
+    )
+    traces = assemble(recording(source))
+    assert summary(traces) == ({"GET /"}, 4)
+    assert [kinds(trace) for trace in traces] == [["time.sleep", "time.sleep"]] * 4
+    assert [trace.root.kind for trace in traces if trace.root] == ["server"] * 4
+
+
+def test_an_agent_that_also_answers_whether_it_is_well(recording: Record) -> None:
+    source = (
+        SERVER
+        + """
+    def handle(number):
+        time.sleep(0.01)
+        time.sleep(0.01)
+    for number in range(4): answer(number, 0.001); handle(number)
+    """
+    )
+    assert summary(assemble(recording(source))) == ({"handle"}, 4)
+
+
+def test_a_mark_or_a_turn_inside_a_request_is_part_of_it(recording: Record) -> None:
+    source = """
+        import asyncio, microdelay
+        @microdelay.trace
+        async def marked():
+            await asyncio.sleep(0.002)
+        async def turn():
+            with microdelay.span("turn", kind="agent"):
+                await asyncio.sleep(0.002)
+        async def answer(inner):
+            with microdelay.span("GET /", kind="server"):
+                await asyncio.sleep(0.001)
+                await asyncio.create_task(inner())
+        async def main():
+            for _ in range(3): await answer(INNER)
+            OUTSIDE
+        asyncio.run(main())
+    """
+    inside = source.replace("INNER", "marked")
+    assert summary(assemble(recording(inside.replace("OUTSIDE", "")))) == ({"GET /"}, 3)
+    assert summary(assemble(recording(inside.replace("OUTSIDE", "await marked()")))) == ({"GET /", "marked"}, 4)
+    turns = source.replace("INNER", "turn").replace("OUTSIDE", "await turn()")
+    assert summary(assemble(recording(turns))) == ({"GET /"}, 3)
+
+
+def test_turns_of_agents_but_not_those_inside_others(recording: Record) -> None:
+    traces = assemble(
+        recording(
+            """
+            import asyncio, microdelay
+            async def turn(name, *others):
+                with microdelay.span(name, kind="agent"):
+                    await asyncio.sleep(0.002)
+                    await asyncio.gather(*(turn(other) for other in others))
+            async def main():
+                for _ in range(3):
+                    await turn("planner", "writer", "critic")
+            asyncio.run(main())
+            """
+        )
+    )
+    assert summary(traces) == ({"planner"}, 3)
+    assert [len(trace.activities) for trace in traces] == [3] * 3
+
+
+def test_what_goes_on_after_a_request_belongs_to_it_as_far_as_it_waited_for_it(recording: Record) -> None:
+    traces = assemble(
+        recording(
+            """
+            import asyncio, microdelay
+            async def endpoint(done):
+                await asyncio.sleep(0.003)
+                done.set()
+                await asyncio.sleep(0.02)
+            async def later():
+                await asyncio.sleep(0.02)
+            async def answer():
+                with microdelay.span("GET /", kind="server"):
+                    done = asyncio.Event()
+                    tasks = asyncio.create_task(endpoint(done)), asyncio.create_task(later())
+                    await done.wait()
+                await asyncio.gather(*tasks)
+            async def main():
+                for _ in range(2): await answer()
+            asyncio.run(main())
+            """
+        )
+    )
+    assert summary(traces) == ({"GET /"}, 2)
+    assert [len(trace.activities) for trace in traces] == [2, 2]
+    assert [[span.attributes["seconds"] for span in trace.spans if span.kind == "sleep"] for trace in traces] == [
+        [0.003]
+    ] * 2
+
+
+WORKERS = """
+    import asyncio, microdelay
+    async def handle(number):
+        await asyncio.sleep(0.001)
+        await asyncio.sleep(0.002)
+    async def worker(queue):
+        while True:
+            with microdelay.span("asyncio.Queue.get", kind="queue"):
+                number = await queue.get()
+            if number is None: return
+            JOB
+    async def main():
+        queue = asyncio.Queue()
+        workers = [asyncio.create_task(worker(queue)) for _ in range(2)]
+        for number in range(8):
+            queue.put_nowait(number)
+            await asyncio.sleep(0.0002)
+        for _ in workers: queue.put_nowait(None)
+        await asyncio.gather(*workers)
+    asyncio.run(main())
+"""
+
+
+def test_of_workers_that_take_jobs_the_function_that_does_one(recording: Record) -> None:
+    assert summary(assemble(recording(WORKERS.replace("JOB", "await handle(number)")))) == ({"handle"}, 8)
+
+
+def test_of_workers_that_do_jobs_themselves_each_job(recording: Record) -> None:
+    job = "await asyncio.sleep(0.001); await asyncio.sleep(0.002)"
+    traces = [trace for trace in assemble(recording(WORKERS.replace("JOB", job))) if trace.spans]
+    assert summary(traces) == ({"worker"}, 8)
+    assert [kinds(trace) for trace in traces] == [["asyncio.sleep", "asyncio.sleep"]] * 8
+
+
+def test_a_unit_that_takes_answers_from_a_queue_of_its_own_is_no_loop(recording: Record) -> None:
+    traces = assemble(
+        recording(
+            """
+            import asyncio, microdelay
+            async def ask(number, answers):
+                await asyncio.sleep(0.002)
+                answers.put_nowait(number)
+            async def handle():
+                answers = asyncio.Queue()
+                tasks = [asyncio.create_task(ask(number, answers)) for number in range(3)]
+                for _ in tasks:
+                    with microdelay.span("asyncio.Queue.get", kind="queue"):
+                        await answers.get()
+                await asyncio.sleep(0.001)
+            async def main():
+                for _ in range(4): await handle()
+            asyncio.run(main())
+            """
+        )
+    )
+    assert summary(traces) == ({"handle"}, 4)
+
+
+def test_waiting_for_ones_turn_makes_no_unit(recording: Record) -> None:
+    source = """
+        import threading, time, microdelay
+        from concurrent.futures import ThreadPoolExecutor
+        gate = threading.Semaphore(1)
+        def handle(number):
+            time.sleep(0.002)
+            time.sleep(0.001)
+        def limited(number):
+            with microdelay.span("Semaphore.acquire", kind="lock"):
+                gate.acquire()
+            try: handle(number)
+            finally: gate.release()
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(limited, range(6)))
+    """
+    assert summary(assemble(recording(source))) == ({"handle"}, 6)

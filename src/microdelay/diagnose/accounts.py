@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from microdelay.spans import WAITS, Span
+from microdelay.spans import CONTAINERS, WAITS, Span
 from microdelay.traces.model import Recording, Step, Trace
 
 OWN_CPU: Final = "cpu"  # the processor, in the program's own code and the libraries between its waits
@@ -47,8 +47,8 @@ def _interval(recording: Recording, activity: int, start: int, end: int, total: 
 def _of_thread(recording: Recording, activity: int, start: int, end: int, total: Counter[str]) -> None:
     at, cpu_at, gap = start, -1, 0
     for span in recording.within(activity, start, end):
-        if span.start_ns < at or span.end_ns > end:
-            continue  # inside the one before, or around the interval
+        if span.start_ns < at or span.end_ns > end or span.kind in CONTAINERS:
+            continue  # inside the one before, around the interval, or a name for those that follow
         gap += span.start_ns - at
         at = span.end_ns
         _own_times(recording, span, total)
@@ -109,7 +109,7 @@ def _run(recording: Recording, activity: int, start: int, end: int, total: Count
     """Account for a run of a task: what blocked inside it by kind, the rest as computing."""
     at = start
     for span in recording.within(activity, start, end):
-        if span.end_ns <= end and span.start_ns >= at:
+        if span.end_ns <= end and span.start_ns >= at and span.kind not in CONTAINERS:
             total[OWN_CPU] += span.start_ns - at
             _own_times(recording, span, total)
             at = span.end_ns

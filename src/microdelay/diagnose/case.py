@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from microdelay.spans import CONNECTING, LOG, REQUESTS, WAITS, Place, Span
+from microdelay.spans import CONNECTING, LOCK, LOG, POOL, REQUESTS, WAITS, Place, Span
 from microdelay.traces.model import Invocation, Recording, Trace
+
+TURNS = CONNECTING | {LOCK, POOL}
+"""Kinds of waits that come before an operation, and lead to nothing themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ class Case:
         """For each place and each function (file, name, line) of the program, the operations that it leads to."""
         found: dict[object, set[str]] = defaultdict(set)
         for span in self.recording.spans:
-            if span.kind in CONNECTING or span.kind not in WAITS or self.inside_wait(span):
+            if span.kind not in WAITS or span.kind in TURNS or self.inside_wait(span):
                 continue
             site = span.site
             for call in self.recording.callers(span.invocation):

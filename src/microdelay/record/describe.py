@@ -10,6 +10,7 @@ from typing import Any
 
 from microdelay.record.describe_db import db
 from microdelay.record.describe_http import http
+from microdelay.record.describe_units import agent, server, tool
 from microdelay.record.description import Attributes, Description
 
 MAX_ATTRIBUTE_CHARACTERS = 4096
@@ -38,36 +39,13 @@ def _address(name: str, details: dict[str, Any], with_tokens: bool) -> Descripti
     return Description(f"{name} {host}" if host else name, attributes)
 
 
-def _server(name: str, details: dict[str, Any], with_tokens: bool) -> Description:
-    attributes: Attributes = {key: value for key, value in details.items() if _plain(value)}
-    route = attributes.get("http.route", "")
-    return Description(f"{attributes.get('http.request.method', 'HTTP')} {route}".rstrip(), attributes)
-
-
-def _agent(name: str, details: dict[str, Any], with_tokens: bool) -> Description:
-    attributes: Attributes = {key: value for key, value in details.items() if _plain(value)}
-    return Description(f"{name} {attributes.get('gen_ai.agent.name', '')}".rstrip(), attributes)
-
-
-def _tool(name: str, details: dict[str, Any], with_tokens: bool) -> Description:
-    given, gave = details.pop("arguments", ""), details.pop("answer", "")
-    attributes: Attributes = {key: value for key, value in details.items() if _plain(value)}
-    tool = attributes.get("gen_ai.tool.name", "")
-    made = Description(f"{name} {tool}".rstrip(), attributes, input=redact.fingerprint(tool, given))
-    made.output = redact.fingerprint(gave) if gave else 0
-    if with_tokens:
-        made.sent = redact.tokens(given.encode("utf-8", "replace"))
-        made.received = redact.tokens(gave.encode("utf-8", "replace"))
-    return made
-
-
 _MAKERS: dict[str, Callable[[str, dict[str, Any], bool], Description]] = {
     "http": http,
     "db": db,
     "dns": _address,
     "connect": _address,
     "tls": _address,
-    "server": _server,
-    "agent": _agent,
-    "tool": _tool,
+    "server": server,
+    "agent": agent,
+    "tool": tool,
 }

@@ -36,6 +36,7 @@ def _answer(call: Callable[..., Any], application: Any, environ: Any, start_resp
 
     def responding(status: Any, *args: Any, **kwargs: Any) -> Any:
         request.status = status_of(str(status)[:3])
+        _find_route(request, environ)
         try:
             return start_response(status, *args, **kwargs)
         except BaseException as error:
@@ -46,15 +47,13 @@ def _answer(call: Callable[..., Any], application: Any, environ: Any, start_resp
         body = call(application, environ, responding)
     except BaseException as error:
         hide(error)
-        _find_route(request, environ)
         request.finish(error, depth=2)
         raise
-    _find_route(request, environ)
     return _followed(body, request)
 
 
 def _find_route(request: Request, environ: Any) -> None:
-    """Take the route from werkzeug's request, which Flask has chosen it for."""
+    """Take the route that Flask has chosen from werkzeug's request, before that is taken out again."""
     rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
     if rule is not None and not request.route:
         request.route = str(getattr(rule, "rule", ""))

@@ -1,57 +1,34 @@
 """Finds the unit of work of a program, and cuts its recording into traces: one for each execution of that unit.
 
-In this order: traces marked by hand (`@microdelay.trace`); the function named by `--trace-root`; the outermost
-function that is called again and again from one place, waits at two places or more (its own or further in), and
-accounts for most of the waiting. A program without one is one trace.
+In this order: what the user says it is (`@microdelay.trace`, `--trace-root`); the requests that the program answers;
+the turns of its agents; the function that `search.py` finds. Of marks, requests and turns inside one another the
+outermost counts. A program without a unit of work is one trace.
 """
 
 from __future__ import annotations
 
 import os
-from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from microdelay.errors import UsageError
-from microdelay.spans import CONNECTING, JOIN, LOG, TRACE, WAITS, Place, Span
+from microdelay.spans import AGENT, SERVER, TRACE, Span
 from microdelay.traces.model import Activity, Invocation, Recording, Trace
-
-MIN_SHARE = 1 / 3
-"""Of all waiting that a unit of work must account for; background threads wait too."""
-
-SAME_SHARE = 0.999
-"""Of a function's waiting that another one inside it must do to be the real unit of work."""
-
-PARTS = CONNECTING | {LOG}
-"""Kinds of waits that belong to another one, or to saying what was done."""
-
-MIN_PLACES = 2
-"""Places at which a unit of work waits; a function with one is a call in a loop, not a unit of work."""
+from microdelay.traces.search import MIN_SHARE, Found, search, waiting
 
 LATE_NS = 1_000_000
 """An activity that ends this much after its trace still belongs to it: ends are written a little late."""
 
 
 class _Root(NamedTuple):
-    """Where one trace begins and ends."""
+    """Where one trace begins and ends, and the span that stands for it, if one does."""
 
     name: str
     activity: int
     start_ns: int
     end_ns: int
     invocation: int
-
-
-@dataclass(slots=True)
-class _Function:
-    """What is known of one of the user's functions as a candidate."""
-
-    calls: list[Invocation] = field(default_factory=list)
-    wait_ns: int = 0
-    places: set[Place | None] = field(default_factory=set)  # of waits, here or further in
-    own_places: set[Place | None] = field(default_factory=set)  # in this function, from which they were reached
-    depth: int = 0
+    span: Span | None = None
 
 
 def assemble(recording: Recording, trace_root: str = "") -> list[Trace]:
@@ -60,26 +37,80 @@ def assemble(recording: Recording, trace_root: str = "") -> list[Trace]:
     `trace_root` is `MODULE:FUNCTION`; the recording's own is used where it is empty. Raises UsageError if no call of
     that function was recorded.
     """
-    marked = [span for span in recording.spans if span.kind == TRACE and not _in_marked(recording, span)]
+    marked = _outermost(recording, TRACE, {TRACE, SERVER})
     wanted = trace_root or str(recording.meta.get("trace_root") or "")
     if marked and not trace_root:
-        roots = [_Root(span.name, span.activity, span.start_ns, span.end_ns, span.invocation) for span in marked]
-    else:
-        calls = _named(recording, wanted) if wanted else _found(recording)
-        roots = [_Root(call.function, call.activity, call.start_ns, call.end_ns, call.id) for call in calls]
-    if not roots:
-        roots = [_whole(recording)]
-    roots = [_from_its_first_task(recording, root) for root in roots]
-    roots.sort(key=lambda root: root.start_ns)
-    return [_trace(recording, number, root) for number, root in enumerate(roots, 1)]
+        return _traces(recording, marked)
+    if wanted:
+        calls = _named(recording, wanted)
+        return _traces(recording, [_of_call(recording, call, call.start_ns, call.end_ns) for call in calls])
+    return _told(recording) or _traces(recording, _of_found(recording, search(recording))) or _whole(recording)
 
 
-def _in_marked(recording: Recording, span: Span) -> bool:
-    """Tell whether a trace marked by hand runs as a part of another one."""
-    parent = recording.parents[span.id]
-    while parent and recording.by_id[parent].kind != TRACE:
-        parent = recording.parents[parent]
-    return bool(parent)
+def _told(recording: Recording) -> list[Trace]:
+    """Give the requests answered or else the agents' turns, unless a function waits for far more outside of them."""
+    for kind, around in ((SERVER, {SERVER}), (AGENT, {AGENT, SERVER})):
+        traces = _traces(recording, _outermost(recording, kind, around))
+        if not traces:
+            continue
+        inside = {span.id for trace in traces for span in trace.spans}
+        told_ns, found = waiting(recording, inside), search(recording, inside | _after(recording, traces))
+        if found is None or told_ns >= MIN_SHARE * (told_ns + found.wait_ns):
+            return traces
+    return []
+
+
+def _after(recording: Recording, traces: Sequence[Trace]) -> set[int]:
+    """Give the spans of what traces started, and of tasks that answered a request, also after the end of each."""
+    started = [
+        activity
+        for trace in traces
+        for member in trace.activities
+        for activity in _born(recording, member, trace.start_ns, trace.end_ns)
+    ]
+    roots = {trace.activity for trace in traces if trace.root is not None and trace.root.kind == SERVER}
+    started += [known for key in roots if (known := recording.activities.get(key)) is not None and known.kind == "task"]
+    seen: set[int] = set()
+    while started:
+        activity = started.pop()
+        if activity.id not in seen:
+            seen.add(activity.id)
+            started.extend(recording.offspring.get(activity.id, ()))
+    return {span.id for activity_id in seen for span in recording.lanes.get(activity_id, ())}
+
+
+def _outermost(recording: Recording, kind: str, around: Collection[str]) -> list[_Root]:
+    """Make a root of each span of a kind, or of the outermost one around it that is of a kind in `around`."""
+    found: dict[int, Span] = {}
+    for span in recording.spans:
+        if span.kind == kind:
+            outermost = span
+            for outer in _around(recording, span):
+                if outer.kind in around and outer.end_ns + LATE_NS >= span.end_ns:
+                    outermost = outer
+            found[outermost.id] = outermost
+    return [
+        _Root(span.name, span.activity, span.start_ns, span.end_ns, span.invocation, span) for span in found.values()
+    ]
+
+
+def _around(recording: Recording, span: Span) -> list[Span]:
+    """Give the spans around one, innermost first, over the border into the creating activity."""
+    chain: list[Span] = []
+    seen: set[int] = set()
+    outer = recording.by_id.get(recording.parents[span.id])
+    activity = span.activity
+    while activity not in seen:
+        seen.add(activity)
+        while outer is not None:
+            chain.append(outer)
+            outer = recording.by_id.get(recording.parents[outer.id])
+        created = recording.activities.get(activity)
+        if created is None or not created.parent:
+            break
+        activity = created.parent
+        outer = recording.around(activity, created.created_ns)
+    return chain
 
 
 def _short(qualified: str) -> str:
@@ -101,130 +132,92 @@ def _named(recording: Recording, wanted: str) -> list[Invocation]:
     return [call for call in found if not any(outer.id in inside for outer in recording.callers(call.id)[1:])]
 
 
-def _found(recording: Recording) -> list[Invocation]:
-    functions, total_ns = _functions(recording)
-    candidates = [
-        function
-        for function in functions.values()
-        if max(len(function.places), len(function.own_places)) >= MIN_PLACES
-        and function.wait_ns >= MIN_SHARE * total_ns
-        and _repeats(recording, function.calls)
-    ]
-    # The outermost: nothing else that repeats has these calls inside it.
-    best = min(candidates, key=lambda function: (function.depth, -function.wait_ns), default=None)
-    if best is None:
-        return []
-    # A mere wrapper (one call inside each of its calls, which does all of the waiting) is not the unit: it may itself
-    # have waited for its turn, e.g. at a semaphore.
-    least_ns = SAME_SHARE * best.wait_ns
-    same = [each for each in functions.values() if len(each.calls) == len(best.calls) and each.wait_ns >= least_ns]
-    return max(same, key=lambda function: function.depth).calls
+def _of_found(recording: Recording, found: Found | None) -> list[_Root]:
+    return [_of_call(recording, *piece) for piece in found.pieces] if found is not None else []
 
 
-def _functions(recording: Recording) -> tuple[dict[tuple[str, str], _Function], int]:
-    functions: dict[tuple[str, str], _Function] = defaultdict(_Function)
-    for call in recording.invocations.values():
-        functions[call.file, call.function].calls.append(call)
-    chains: dict[int, list[Invocation]] = {}
-    total_ns = 0
-    for place, invocation, wait_ns, is_part in _waits(recording):
-        total_ns += wait_ns
-        chain = chains.get(invocation)
-        if chain is None:
-            chain = chains[invocation] = recording.callers(invocation)
-        seen: set[tuple[str, str]] = set()
-        for depth, call in enumerate(reversed(chain)):
-            key = call.file, call.function
-            function = functions[key]
-            if key not in seen:
-                seen.add(key)
-                function.wait_ns += wait_ns
-                function.depth = max(function.depth, depth)
-            if not is_part:
-                function.places.add(place)
-                function.own_places.add(_place_in(chain, len(chain) - 1 - depth) or place)
-    return functions, total_ns
+def _of_call(recording: Recording, call: Invocation, start_ns: int, end_ns: int) -> _Root:
+    """Begin a trace where its function made a task, if that was before its first wait (`asyncio.run`)."""
+    first_ns = start_ns
+    if start_ns == call.start_ns:
+        made = [
+            child.created_ns
+            for child in recording.offspring.get(call.activity, ())
+            if child.invocation == call.id and child.created_ns
+        ]
+        first_ns = min([start_ns, *made])
+    return _Root(call.function, call.activity, first_ns, end_ns, call.id)
 
 
-def _place_in(chain: Sequence[Invocation], index: int) -> Place | None:
-    """Give the place in one call of a chain (innermost first) at which the next one inside it was made.
-
-    What was handed to a task or thread stands for itself: one fan-out starts several things at one place.
-    """
-    if index == 0:
-        return None
-    inner = chain[index - 1]
-    return inner.site if inner.caller else Place(inner.file, inner.line, inner.function)
-
-
-def _waits(recording: Recording) -> list[tuple[Place | None, int, int, bool]]:
-    """Give place, invocation and length of every wait, each nanosecond of an activity once.
-
-    The last item tells a part of a wait from a wait of its own: a connection being made, a body or row being read, a
-    log record being sent do not make a call of one thing a unit of work.
-    """
-    waits = []
-    for span in recording.spans:
-        if span.kind in WAITS and span.kind != JOIN:
-            inner = sum(child.duration_ns for child in recording.children.get(span.id, ()))
-            parent = recording.by_id.get(recording.parents.get(span.id, 0))
-            is_part = span.kind in PARTS or "part" in span.attributes or (parent is not None and parent.kind in WAITS)
-            waits.append((span.site, span.invocation, max(0, span.duration_ns - inner), is_part))
-    return waits
-
-
-def _repeats(recording: Recording, calls: Sequence[Invocation]) -> bool:
-    return any(count > 1 for count in Counter(_origin(recording, call) for call in calls).values())
-
-
-def _origin(recording: Recording, call: Invocation) -> object:
-    if call.caller:
-        return call.caller, call.site
-    owner = recording.activities.get(call.activity)
-    if owner is None or (owner.kind == "thread" and not owner.parent):
-        return call.activity
-    return owner.invocation, owner.site
-
-
-def _whole(recording: Recording) -> _Root:
-    """Give the program itself as the only root: its outermost call, or all that was seen of it."""
+def _whole(recording: Recording) -> list[Trace]:
+    """Give the program itself as the only trace: its outermost call, or all that was seen of it."""
     name = os.path.basename(next(iter(recording.meta.get("command") or ["program"])))
     outermost = [call for call in recording.invocations.values() if not call.caller]
     first = min(outermost, key=lambda call: (call.start_ns, call.id), default=None)
     if first is not None and first.function == "<module>":
-        return _Root(name, first.activity, first.start_ns, first.end_ns, first.id)
+        root = _of_call(recording, first, first.start_ns, first.end_ns)._replace(name=name)
+        return _traces(recording, [root])
     times = [(span.start_ns, span.end_ns, span.activity) for span in recording.spans]
     times += [(step.start_ns, step.end_ns, step.activity) for lane in recording.steps.values() for step in lane]
     start, _, activity = min(times)
-    return _Root(name, activity, start, max(end for _, end, _ in times), 0)
+    return _traces(recording, [_Root(name, activity, start, max(end for _, end, _ in times), 0)])
 
 
-def _from_its_first_task(recording: Recording, root: _Root) -> _Root:
-    """Begin a trace where its function made a task, if that was before its first wait (`asyncio.run`)."""
-    made = [
-        child.created_ns
-        for child in recording.offspring.get(root.activity, ())
-        if root.invocation and child.invocation == root.invocation and child.created_ns
-    ]
-    return root._replace(start_ns=min([root.start_ns, *made]))
+def _traces(recording: Recording, roots: Sequence[_Root]) -> list[Trace]:
+    ordered = sorted(roots, key=lambda root: root.start_ns)
+    return [_trace(recording, number, root) for number, root in enumerate(ordered, 1)]
 
 
 def _trace(recording: Recording, number: int, root: _Root) -> Trace:
-    name, activity, start_ns, end_ns, invocation = root
+    name, activity, start_ns, end_ns, invocation, whole = root
     spans = [span for span in recording.within(activity, start_ns, end_ns) if span.end_ns <= end_ns]
-    spans = [span for span in spans if not (span.kind == TRACE and span.start_ns == start_ns)]
     members = {activity}
+    outliving: list[Activity] = []
     waiting = _born(recording, activity, start_ns, end_ns)
     while waiting:
         child = waiting.pop()
-        # What outlives the trace, such as a pool's threads or a background worker, does not run for it alone.
-        if child.id in members or not child.end_ns or child.end_ns > end_ns + LATE_NS:
+        if child.id in members:
             continue
-        members.add(child.id)
-        spans.extend(recording.lanes.get(child.id, ()))
-        waiting.extend(_born(recording, child.id, child.created_ns, end_ns))
-    ordered: list[Span] = sorted(spans, key=lambda span: (span.start_ns, -span.end_ns, -span.id))
-    return Trace(number, _short(name), activity, start_ns, end_ns, ordered, frozenset(members), invocation)
+        # What outlives the trace, such as a pool's threads or a background worker, does not run for it alone.
+        if not child.end_ns or child.end_ns > end_ns + LATE_NS:
+            outliving.append(child)
+        else:
+            members.add(child.id)
+            spans.extend(recording.lanes.get(child.id, ()))
+            waiting.extend(_born(recording, child.id, child.created_ns, end_ns))
+        if not waiting and whole is not None:
+            needed = _needed(recording, members, start_ns, end_ns)
+            for child in [each for each in outliving if each.id in needed]:
+                outliving.remove(child)
+                members.add(child.id)
+                spans.extend(span for span in recording.lanes.get(child.id, ()) if span.end_ns <= end_ns)
+                waiting.extend(_born(recording, child.id, child.created_ns, end_ns))
+    ordered = sorted(
+        (span for span in spans if span is not whole), key=lambda span: (span.start_ns, -span.end_ns, -span.id)
+    )
+    return Trace(number, _short(name), activity, start_ns, end_ns, ordered, frozenset(members), invocation, whole)
+
+
+def _needed(recording: Recording, members: Collection[int], start_ns: int, end_ns: int) -> set[int]:
+    """Give the activities that those of a trace waited for before its end, and those that created them.
+
+    Of a request that is answered, the task that did it may go on with what nobody waits for.
+    """
+    needed: set[int] = set()
+    for activity in members:
+        for step in recording.steps_within(activity, start_ns, end_ns):
+            if 0 < step.resumed_ns <= end_ns:
+                needed |= {step.cause, *step.joins}
+        for span in recording.within(activity, start_ns, end_ns):
+            if span.end_ns <= end_ns:
+                needed.update(recording.joins.get(span.id, ()))
+    known: set[int] = set()
+    for key in needed:
+        creator = recording.activities.get(key)
+        while creator is not None and creator.id not in known:
+            known.add(creator.id)
+            creator = recording.activities.get(creator.parent)
+    return known
 
 
 def _born(recording: Recording, activity: int, start_ns: int, end_ns: int) -> list[Activity]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -144,6 +144,15 @@ class Recording:
             invocation = call.caller or (owner.invocation if owner else 0)
         return chain
 
+    def around(self, activity: int, at_ns: int) -> Span | None:
+        """Give the innermost span in which an activity was at an instant, None outside of every one."""
+        lane = self.lanes.get(activity, ())
+        index = bisect_right(lane, at_ns, key=lambda span: span.start_ns)
+        span = lane[index - 1] if index else None
+        while span is not None and span.end_ns < at_ns:
+            span = self.by_id.get(self.parents[span.id])
+        return span
+
     def within(self, activity: int, start_ns: int, end_ns: int) -> Sequence[Span]:
         """Give the spans of an activity that began in an interval."""
         lane = self.lanes.get(activity, ())
@@ -168,7 +177,11 @@ class Recording:
 
 @dataclass(frozen=True)
 class Trace:
-    """One execution of the user's unit of work: it ran in `activity`, and `activities` (with it) ran for it."""
+    """One execution of the user's unit of work: it ran in `activity`, and `activities` (with it) ran for it.
+
+    `root` is the span that stands for all of it, where one does (a request answered, an agent's turn, a mark by hand);
+    it is none of `spans`.
+    """
 
     id: int
     name: str
@@ -178,6 +191,7 @@ class Trace:
     spans: Sequence[Span]
     activities: frozenset[int]
     invocation: int = 0
+    root: Span | None = None
 
     @property
     def duration_ns(self) -> int:

@@ -17,20 +17,21 @@ from microdelay.record.patches import replace, unnoticed
 from microdelay.record.trouble import stand_aside
 from microdelay.spans import POOL
 
-FLOOR_NS = 100_000
-"""A thread that is free is taken at once: less is a turn of the loop."""
-
 
 def install(backend: ModuleType) -> None:
     """Follow the calls that are handed to `WorkerThread`s, and the waits for one."""
-    limiter = "CapacityLimiter.acquire"
-    replace(
-        backend.CapacityLimiter,
-        "acquire_on_behalf_of",
-        lambda acquire: timed_async(acquire, POOL, limiter, floor_ns=FLOOR_NS),
-    )
+    replace(backend.CapacityLimiter, "acquire_on_behalf_of", _acquire)
     replace(backend.AsyncIOBackend, "run_sync_in_worker_thread", _handed_over)
     replace(backend.WorkerThread, "_report_result", _report)
+
+
+def _acquire(acquire: Callable[..., Any]) -> Callable[..., Any]:
+    recorded = timed_async(acquire, POOL, "CapacityLimiter.acquire")
+
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return (acquire if self.available_tokens > 0 else recorded)(self, *args, **kwargs)
+
+    return unnoticed(wrapper, acquire)
 
 
 class Work:
