@@ -469,7 +469,7 @@ def wsgi(application):
                "SERVER_PORT": "1", "SERVER_PROTOCOL": "HTTP/1.1"}
     out, errors = io.BytesIO(), io.StringIO()
     SimpleHandler(io.BytesIO(), out, errors, environ).run(application)
-    print(out.getvalue().replace(b"\\r\\n", b"|"), errors.getvalue())
+    print([line for line in out.getvalue().splitlines() if not line.startswith(b"Date")], errors.getvalue())
 @validator
 def whole(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
