@@ -17,8 +17,9 @@ def summary(traces: list[Trace]) -> tuple[set[str], int]:
     return {trace.name for trace in traces}, len(traces)
 
 
-def kinds(trace: Trace) -> list[str]:
-    return [span.name for span in trace.spans]
+def pauses(trace: Trace) -> list[str]:
+    """What it waited for on purpose; on a busy machine there are others: a thread that starts late, an import."""
+    return [span.name for span in trace.spans if span.kind == "sleep"]
 
 
 LOOP = """
@@ -39,7 +40,7 @@ LOOP = """
 def test_the_function_that_main_calls_in_a_loop(recording: Record) -> None:
     traces = assemble(recording(LOOP))
     assert summary(traces) == ({"handle"}, 8)
-    assert [kinds(trace) for trace in traces] == [["time.sleep", "time.sleep"]] * 8
+    assert [pauses(trace) for trace in traces] == [["time.sleep", "time.sleep"]] * 8
     assert [trace.id for trace in traces] == list(range(1, 9))
     assert all(before.end_ns <= after.start_ns for before, after in pairwise(traces))
 
@@ -59,7 +60,7 @@ def test_tasks_that_are_gathered(recording: Record) -> None:
         )
     )
     assert summary(traces) == ({"handle"}, 6)
-    assert [len(trace.spans) for trace in traces] == [3] * 6
+    assert [len(pauses(trace)) for trace in traces] == [3] * 6
     assert [len(trace.activities) for trace in traces] == [3] * 6
 
 
@@ -78,7 +79,7 @@ def test_what_a_pool_maps(recording: Record) -> None:
         )
     )
     assert summary(traces) == ({"handle"}, 6)
-    assert [len(trace.spans) for trace in traces] == [2] * 6
+    assert [len(pauses(trace)) for trace in traces] == [2] * 6
 
 
 def test_a_wrapper_that_waits_for_its_turn_is_not_the_unit(recording: Record) -> None:
@@ -122,7 +123,7 @@ def test_a_helper_that_is_called_three_times_is_not_the_unit(recording: Record) 
 def test_a_program_without_a_unit_is_one_trace(recording: Record) -> None:
     made = recording("import time\ndef work():\n    time.sleep(0.002)\nwork()\ntime.sleep(0.002)\n")
     (trace,) = assemble(made)
-    assert (trace.name, len(trace.spans)) == ("agent.py", 2)
+    assert (trace.name, len(pauses(trace))) == ("agent.py", 2)
     assert trace.duration_ns >= 4_000_000
 
 
@@ -168,7 +169,7 @@ def test_a_root_inside_itself_counts_once(recording: Record) -> None:
         for _ in range(3): dive(2)
     """
     traces = assemble(recording(source), "agent:dive")
-    assert [len(trace.spans) for trace in traces] == [3, 3, 3]
+    assert [len(pauses(trace)) for trace in traces] == [3, 3, 3]
 
 
 def test_a_mark_wins_over_what_would_be_found(recording: Record) -> None:
@@ -177,7 +178,7 @@ def test_a_mark_wins_over_what_would_be_found(recording: Record) -> None:
     )
     traces = assemble(recording(source))
     assert summary(traces) == ({"fetch"}, 8)
-    assert [kinds(trace) for trace in traces] == [["time.sleep"]] * 8
+    assert [pauses(trace) for trace in traces] == [["time.sleep"]] * 8
 
 
 def test_marked_coroutines_with_a_name(recording: Record) -> None:
@@ -195,7 +196,7 @@ def test_marked_coroutines_with_a_name(recording: Record) -> None:
         )
     )
     assert summary(traces) == ({"turn"}, 3)
-    assert [kinds(trace) for trace in traces] == [["asyncio.sleep"]] * 3
+    assert [pauses(trace) for trace in traces] == [["asyncio.sleep"]] * 3
 
 
 def test_a_worker_in_the_background_belongs_to_no_trace(recording: Record) -> None:
@@ -221,7 +222,7 @@ def test_a_worker_in_the_background_belongs_to_no_trace(recording: Record) -> No
         )
     )
     assert summary(traces) == ({"handle"}, 5)
-    assert [len(trace.spans) for trace in traces] == [2] * 5
+    assert [len(pauses(trace)) for trace in traces] == [2] * 5
     assert {len(trace.activities) for trace in traces} == {1}
 
 
@@ -246,7 +247,7 @@ def test_the_requests_that_a_program_answers(recording: Record) -> None:
     )
     traces = assemble(recording(source))
     assert summary(traces) == ({"GET /"}, 4)
-    assert [kinds(trace) for trace in traces] == [["time.sleep", "time.sleep"]] * 4
+    assert [pauses(trace) for trace in traces] == [["time.sleep", "time.sleep"]] * 4
     assert [trace.root.kind for trace in traces if trace.root] == ["server"] * 4
 
 
@@ -369,7 +370,7 @@ def test_of_workers_that_do_jobs_themselves_each_job(recording: Record) -> None:
     job = "await asyncio.sleep(0.001); await asyncio.sleep(0.002)"
     traces = [trace for trace in assemble(recording(WORKERS.replace("JOB", job))) if trace.spans]
     assert summary(traces) == ({"worker"}, 8)
-    assert [kinds(trace) for trace in traces] == [["asyncio.sleep", "asyncio.sleep"]] * 8
+    assert [pauses(trace) for trace in traces] == [["asyncio.sleep", "asyncio.sleep"]] * 8
 
 
 def test_a_unit_that_takes_answers_from_a_queue_of_its_own_is_no_loop(recording: Record) -> None:
