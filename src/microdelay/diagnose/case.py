@@ -60,9 +60,9 @@ class Case:
         ]
 
     @cached_property
-    def bodies(self) -> Mapping[int, Span]:
-        """The span in which the body was read that belongs to each request, where that was a wait of its own."""
-        bodies: dict[int, Span] = {}
+    def bodies(self) -> Mapping[int, Sequence[Span]]:
+        """The spans in which the body was read that belongs to each request, where that was a wait of its own."""
+        bodies: dict[int, list[Span]] = defaultdict(list)
         for lane in self.recording.lanes.values():
             asked: dict[int, Span] = {}
             for span in lane:
@@ -70,24 +70,21 @@ class Case:
                     continue
                 if span.attributes.get("part") != "body":
                     asked[span.input] = span
-                elif (request := asked.pop(span.input, None)) is not None:
-                    bodies[request.id] = span
-        return bodies
+                elif (request := asked.get(span.input)) is not None:
+                    bodies[request.id].append(span)
+        return dict(bodies)
 
     def end_of(self, request: Span) -> int:
         """Give when a request's body had been read."""
-        body = self.bodies.get(request.id)
-        return max(request.end_ns, body.end_ns) if body else request.end_ns
+        return max(span.end_ns for span in (request, *self.bodies.get(request.id, ())))
 
     def output_of(self, request: Span) -> int:
         """Give the fingerprint of a request's answer, 0 where it was not read or not seen."""
-        body = self.bodies.get(request.id)
-        return (body.output if body else 0) or request.output
+        return next((body.output for body in self.bodies.get(request.id, ()) if body.output), request.output)
 
     def received_by(self, request: Span) -> frozenset[int]:
         """Give the single values in a request's answer."""
-        body = self.bodies.get(request.id)
-        return request.received | body.received if body else request.received
+        return request.received.union(*(body.received for body in self.bodies.get(request.id, ())))
 
     @cached_property
     def reached(self) -> Mapping[object, frozenset[str]]:

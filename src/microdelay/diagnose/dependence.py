@@ -153,7 +153,7 @@ def _new_values(case: Case, trace: Trace, first: Unit, second: Unit) -> frozense
     candidates = answered & asked
     if not candidates:
         return candidates
-    ours = {span.id for span in first.spans} | {case.bodies[s.id].id for s in first.spans if s.id in case.bodies}
+    ours = {span.id for span in first.spans} | {body.id for s in first.spans for body in case.bodies.get(s.id, ())}
     for span in trace.spans:
         if span.start_ns >= second.start_ns:
             break

@@ -4,34 +4,97 @@ from __future__ import annotations
 
 from typing import Any
 
-from microdelay.record import redact
+from microdelay.record import describe_llm, redact
 from microdelay.record.description import Attributes, Description
+from microdelay.spans import LLM
+
+_WRITTEN = (
+    "http.response.status_code", "http.request.body.size", "http.response.body.size", "client",
+    "microdelay.connection", "network.peer.address", "network.peer.port",
+)  # fmt: skip
 
 
 def http(name: str, details: dict[str, Any], with_tokens: bool) -> Description:
-    """Describe a request, or the wait for a body that it was answered with."""
-    raw = str(details.get("url", ""))
+    """Describe a request, or the wait for the body that it was answered with."""
+    details.pop("open", None)  # what is learnt of the answer from now on is a span of its own
+    request = details.get("request")
+    made = _request(name, details, with_tokens) if request is None else _body(details, request)
+    answer = details.get("answer")
+    if answer is not None:
+        made.output = int(details.get("answer_fingerprint") or redact.fingerprint(answer))
+    if with_tokens:
+        told = redact.header_tokens(details.get("answer_headers", ()))
+        echoed = set(made.sent)  # what the answer's headers repeat of the request came from elsewhere
+        made.received = [*redact.tokens(answer), *(token for token in told if token not in echoed)]
+    return made
+
+
+def _request(name: str, details: dict[str, Any], with_tokens: bool) -> Description:
+    raw = str(details.get("url", ""))[: redact.MAX_TEXT]
     scheme, host, port, path = redact.url(raw)
-    method = str(details.get("method", "GET")).upper()
+    method = str(details.get("method", "GET")).upper()[:20]
     attributes: Attributes = {"http.request.method": method, "url.template": path, "server.address": host}
     if port:
         attributes["server.port"] = port
     if scheme:
         attributes["url.scheme"] = scheme
-    for key in ("http.response.status_code", "http.request.body.size", "http.response.body.size", "client", "part"):
-        if details.get(key) is not None:
-            attributes[key] = details[key]
     body = details.get("body") or b""
-    sent_body = details.get("body_fingerprint", 0)
-    answer = details.get("answer")
-    made = Description(name or f"{method} {path}", attributes, input=redact.fingerprint(method, raw, sent_body))
-    if answer is not None:
-        made.output = int(details.get("answer_fingerprint") or redact.fingerprint(answer))
+    sent = details.get("body_fingerprint") or (redact.fingerprint(body) if body else 0)
+    input_ = redact.fingerprint(method, raw, sent)
+    made = Description(name or f"{method} {path}", attributes, input=input_)
+    asked = details.get("asked")
+    if asked is not None and method == "POST":
+        _ask(made, asked, host, raw)
+    # A wait for the body says the same, but not how the request went.
+    details["described"] = made.kind, made.name, dict(attributes), input_
+    attributes.update((key, details[key]) for key in _WRITTEN if key in details)
+    if made.kind:
+        attributes.update(describe_llm.answered(details.get("told")))
+        attempt = _number(details.get("attempt"))
+        if attempt:
+            attributes["http.request.resend_count"] = attempt
     if with_tokens:
-        values = b" ".join(str(value).encode("utf-8", "replace") for value in details.get("headers", ()))
+        values = b" ".join(_bytes(value) for value in details.get("headers", ()))
         made.sent = [*redact.tokens(raw.partition("://")[2].encode("utf-8", "replace")), *redact.tokens(values)]
-        made.sent += redact.tokens(bytes(body[: redact.TOKEN_BYTES]))
-        echoed = set(made.sent)  # what the answer's headers repeat of the request came from elsewhere
-        told = [token for token in redact.header_tokens(details.get("answer_headers", ())) if token not in echoed]
-        made.received = [*redact.tokens(answer), *told]
+        made.sent += redact.tokens(body)
     return made
+
+
+def _ask(made: Description, asked: bytes, host: str, raw: str) -> None:
+    model = describe_llm.asked(asked, host, raw.partition("?")[0])
+    if model is not None:
+        made.kind = LLM
+        made.attributes.update(model)
+        made.name = f"{model['gen_ai.operation.name']} {model.get('gen_ai.request.model', '')}".strip()
+
+
+def _body(details: dict[str, Any], request: dict[str, Any]) -> Description:
+    if "described" not in request:
+        _request("", request, False)
+    kind, name, attributes, input_ = request["described"]
+    made = Description(name, {**attributes, "part": "body"}, input=input_, kind=kind)
+    for key in ("client", "http.response.status_code"):
+        if key in request:
+            made.attributes[key] = request[key]
+    if "http.response.body.size" in details:
+        made.attributes["http.response.body.size"] = details["http.response.body.size"]
+    if "first_ns" in details:
+        made.attributes["microdelay.time_to_first_chunk_ns"] = details["first_ns"]
+    if "waited_ns" in details:
+        made.attributes["microdelay.stream_idle_ns"] = details["waited_ns"]
+    if kind:
+        if "streamed" in details:
+            made.attributes.update(describe_llm.streamed(details["streamed"], bool(details.get("is_cut"))))
+        made.attributes.update(describe_llm.answered(details.get("told")))
+        if "first_ns" in details:
+            made.attributes["gen_ai.response.time_to_first_chunk"] = round(details["first_ns"] / 1e9, 6)
+    return made
+
+
+def _bytes(value: object) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
+
+
+def _number(value: object) -> int:
+    digits = _bytes(value)[:4] if value is not None else b""
+    return int(digits) if digits.isdigit() else 0

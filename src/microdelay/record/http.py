@@ -1,88 +1,233 @@
-"""What the probes of HTTP clients share: which facts are taken, and one span a request however many layers deep."""
+"""What the probes of HTTP clients share: which facts are taken, and one span a request however many layers deep.
+
+A request is a span until the answer's headers are there: until its first byte. What the program waits for after that
+is the body's (`http_body.py`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from microdelay.record import redact
+from microdelay.record import activities, redact
 from microdelay.record.activities import local
-from microdelay.record.measure import Describe, Details, hide, timed
+from microdelay.record.events import cpu_now, now, state
+from microdelay.record.http_body import ASKED_BYTES, Body
+from microdelay.record.measure import NO_CPU, Cpu, Describe, Details, hide, record
 from microdelay.record.patches import unnoticed
+from microdelay.record.trouble import stand_aside
 from microdelay.spans import HTTP
 
+Pairs = Iterable[tuple[Any, Any]]
+"""Names and values of headers, both text or both bytes."""
+
 _COMMON_HEADERS = frozenset({
-    "accept", "accept-encoding", "connection", "content-length", "content-type", "host", "user-agent",
+    "accept", "accept-encoding", "connection", "content-length", "content-type", "host", "transfer-encoding",
+    "user-agent",
 })  # fmt: skip
+_COMMON_BYTES = frozenset(name.encode() for name in _COMMON_HEADERS)
+
+_SDK_HEADERS = "x-stainless-"
+"""Begin the names in which the SDKs of OpenAI and Anthropic tell what they run on."""
+
+_ATTEMPT_HEADER = "x-stainless-retry-count"
 
 _TELLING_HEADERS = frozenset({"etag", "link", "location", "set-cookie", "www-authenticate"})
 """Of an answer: those whose values a later request may need."""
+_TELLING_BYTES = frozenset(name.encode() for name in _TELLING_HEADERS)
 
 MAX_HEADERS = 20
-"""Telling headers kept of one answer."""
+"""Telling headers kept of one request or answer."""
+
+MODEL_PATHS = (
+    "/completions", "/responses", "/embeddings", "/messages", "/api/chat", "/api/generate", "/api/embed",
+    ":generateContent", ":streamGenerateContent", ":embedContent", ":batchEmbedContents",
+)  # fmt: skip
+"""How the paths end under which language models are asked: OpenAI's and those made like it, Anthropic's, Ollama's,
+Google's."""
+
+APART_NS = 1_000_000
+"""From here on the wait for a body that a client reads by itself is told apart from that for the headers: less is
+often the client's own work."""
+
+_OF_THE_BODY = ("answer", "answer_fingerprint", "told", "http.response.body.size")
 
 
-def requested(client: str, method: object, url: object, body: object = None, headers: object = None) -> Details:
-    """Give the raw facts of a request; the writer fingerprints and redacts them."""
-    details: Details = {"client": client, "method": _text(method)[:20], "url": _text(url)[: redact.MAX_TEXT]}
-    data = body.encode("utf-8", "replace") if isinstance(body, str) else body
-    if isinstance(data, (bytes, bytearray)):
-        details["body"] = bytes(data[: redact.TOKEN_BYTES])
-        details["body_fingerprint"] = redact.body(data)
-        details["http.request.body.size"] = len(data)
-    if isinstance(headers, Mapping):
-        details["headers"] = [value for name, value in headers.items() if is_telling(_text(name))]
+class _Wire(threading.local):
+    body: Body | None = None  # of the answer that this thread got last
+
+
+wire = _Wire()
+
+requesting: set[int] = set()
+"""Tasks in which a client library is timed: another that it stands on is not."""
+
+
+def requested(client: str, method: object, url: object, body: object = None, headers: Pairs = ()) -> Details:
+    """Give the raw facts of a request; the writer fingerprints and redacts them.
+
+    `open` stays until the request has been written: as long, facts of the answer can be added.
+    """
+    if type(url).__name__ != "URL":  # those are made text by the writer, and do not change
+        url = _text(url)[: redact.MAX_TEXT]
+    details: Details = {"client": client, "method": method, "url": url, "open": True}
+    if body is not None:
+        data = body.encode("utf-8", "replace") if isinstance(body, str) else body
+        if isinstance(data, (bytes, bytearray)):
+            _sent(details, bytes(data), str(url))
+    values = [value for name, value in headers if _says_something(details, name, value)] if headers else None
+    if values:
+        details["headers"] = values[:MAX_HEADERS]
     return details
 
 
-def is_telling(name: str) -> bool:
+def _sent(details: Details, data: bytes, url: str) -> None:
+    size = len(data)
+    details["http.request.body.size"] = size
+    details["body"] = data[: redact.TOKEN_BYTES]
+    if data[:1] == b"{" and url.partition("?")[0].endswith(MODEL_PATHS):
+        details["asked"] = data if size <= ASKED_BYTES else data[: ASKED_BYTES // 2] + data[-ASKED_BYTES // 2 :]
+    if size > redact.TOKEN_BYTES:
+        details["body_fingerprint"] = redact.body(data)
+
+
+def _says_something(details: Details, name: Any, value: Any) -> bool:
     """Tell whether a request's header may carry a value that came from somewhere."""
-    return name.lower() not in _COMMON_HEADERS
+    if isinstance(name, bytes):
+        if name.lower() in _COMMON_BYTES:
+            return False
+        name = name.decode("ascii", "replace")
+    lower = str(name).lower()
+    if lower.startswith(_SDK_HEADERS):
+        if lower == _ATTEMPT_HEADER:
+            details["attempt"] = value
+        return False
+    return lower not in _COMMON_HEADERS
 
 
-def answered(status: object, body: object, headers: object = None, history: object = ()) -> Details:
-    """Give the raw facts of an answer: status, size, the fingerprint of the whole, and what single values are in.
-
-    `history` are the answers that redirected to this one.
-    """
-    details: Details = {}
+def answered(details: Details, status: object, headers: Pairs, history: Iterable[Pairs] = ()) -> None:
+    """Add the raw facts of an answer; `history` are the headers of those that redirected to it."""
     if isinstance(status, int):
         details["http.response.status_code"] = int(status)
-    if isinstance(body, (bytes, bytearray)):
-        details["answer"] = bytes(body[: redact.TOKEN_BYTES])
-        details["answer_fingerprint"] = redact.body(body)
-        details["http.response.body.size"] = len(body)
-    before = [getattr(answer, "headers", None) for answer in history] if isinstance(history, (list, tuple)) else []
-    told = [pair for each in (*before, headers) for pair in _telling(each)]
+    told = [pair for each in (*history, headers) for pair in each if _is_telling(pair[0])]
     if told:
-        details["answer_headers"] = told[:MAX_HEADERS]
-    return details
+        details["answer_headers"] = [(_text(name).lower(), _cut(value)) for name, value in told[:MAX_HEADERS]]
 
 
-def _telling(headers: object) -> list[tuple[str, str]]:
-    items = getattr(headers, "items", None)
-    if items is None:
-        return []
-    pairs = [(_text(name).lower(), _text(value)) for name, value in items()]
-    return [(name, value[: redact.TOKEN_BYTES]) for name, value in pairs if name in _TELLING_HEADERS]
+def _is_telling(name: Any) -> bool:
+    return name.lower() in (_TELLING_BYTES if isinstance(name, bytes) else _TELLING_HEADERS)
 
 
-def outermost(function: Callable[..., Any], describe: Describe) -> Callable[..., Any]:
-    """Time `function` as an HTTP request unless a client library around it does already."""
-    recorded = timed(function, HTTP, "", describe)
-
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        within, local.in_http = local.in_http, True
-        try:
-            return (function if within else recorded)(*args, **kwargs)
-        except BaseException as error:
-            hide(error)
-            raise
-        finally:
-            local.in_http = within
-
-    return unnoticed(wrapper, function)
+def _cut(value: object) -> str:
+    return _text(value)[: redact.TOKEN_BYTES]
 
 
 def _text(value: object) -> str:
     return value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _no_body(result: Any) -> None:
+    return None
+
+
+def _last_body(result: Any) -> Body | None:
+    return wire.body
+
+
+def outermost(function: Callable[..., Any], describe: Describe) -> Callable[..., Any]:
+    """Time `function` as an HTTP request unless a client library around it does already.
+
+    `describe` gives the details with what is known of the answer, also its body where that has been read by then.
+    """
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if local.in_http or not state.on:
+            try:
+                return function(*args, **kwargs)
+            except BaseException as error:
+                hide(error)
+                raise
+        local.in_http = True
+        wire.body = None
+        cpu_start, start = cpu_now(), now()
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:
+            end = now()
+            hide(error)
+            local.in_http = False
+            finish(start, end, (cpu_start, cpu_now()), describe, None, args, kwargs, _no_body, error)
+            raise
+        end = now()
+        local.in_http = False
+        finish(start, end, (cpu_start, cpu_now()), describe, result, args, kwargs, _last_body, None)
+        return result
+
+    return unnoticed(wrapper, function)
+
+
+def outermost_async(
+    function: Callable[..., Any], describe: Describe, body_of: Callable[[Any], Body | None]
+) -> Callable[..., Any]:
+    """Time a coroutine function likewise; what it stands on is not timed in the same task."""
+
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        task = activities.current_task() if state.on else 0
+        if task in requesting or not state.on:
+            try:
+                return await function(*args, **kwargs)
+            except BaseException as error:
+                hide(error)
+                raise
+        if task:
+            requesting.add(task)
+        start = now()
+        try:
+            result = await function(*args, **kwargs)
+        except BaseException as error:
+            end = now()
+            hide(error)
+            requesting.discard(task)
+            finish(start, end, NO_CPU, describe, None, args, kwargs, _no_body, error)
+            raise
+        end = now()
+        requesting.discard(task)
+        finish(start, end, NO_CPU, describe, result, args, kwargs, body_of, None)
+        return result
+
+    return unnoticed(wrapper, function)
+
+
+def finish(
+    start: int,
+    end: int,
+    cpu: Cpu,
+    describe: Describe,
+    result: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    body_of: Callable[[Any], Body | None],
+    error: BaseException | None,
+) -> None:
+    """Record a request until its answer's headers, and what was read of the body by the time that it returned."""
+    if not state.on:
+        return
+    details: Details = {}
+    headers_at = end
+    try:
+        details = describe(result, args, kwargs)
+        body = body_of(result)
+        if body is not None:
+            body.belongs_to(details, start)
+            details |= body.connection
+            if start < body.answered_ns <= end - APART_NS and "answer" in details:
+                headers_at = body.answered_ns
+    except Exception as problem:
+        stand_aside("describe http", problem)
+    if headers_at == end:
+        record(HTTP, "", start, end, cpu, details, error, 2)
+        return
+    answer = {key: details.pop(key) for key in _OF_THE_BODY if key in details}
+    record(HTTP, "", start, headers_at, cpu, details, error, 2)
+    record(HTTP, "", headers_at, end, NO_CPU, {"request": details, "part": "body", **answer}, error, 2)

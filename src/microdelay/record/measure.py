@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from microdelay.record.activities import waited
+from microdelay.record.calls import Site
 from microdelay.record.events import Label, cpu_now, now, push_span, state
 from microdelay.record.patches import unnoticed
 from microdelay.record.trouble import stand_aside
@@ -164,3 +165,19 @@ def _finish(  # called once a span: by position is cheapest
         push_span((label, start_ns, end_ns, activity, site, extra))
     except Exception as problem:
         stand_aside(f"record {label.kind}", problem)
+
+
+def record_at(
+    kind: str,
+    name: str,
+    start_ns: int,
+    end_ns: int,
+    activity: int,
+    site: Site,
+    details: Details = NO_DETAILS,
+    failure: str = "",
+) -> None:
+    """Queue one span whose activity and call site were looked up before (`activities.waited`)."""
+    if state.on:
+        extra: Any = (details, *NO_CPU, failure) if failure else details or None
+        push_span((label_of(kind, name), start_ns, end_ns, activity, site, extra))

@@ -1,4 +1,4 @@
-"""aiohttp's client."""
+"""aiohttp's client, ≥ 3.9."""
 
 from __future__ import annotations
 
@@ -6,51 +6,170 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from microdelay.record import redact
-from microdelay.record.events import now
-from microdelay.record.http import answered, requested
-from microdelay.record.measure import Details, hide, record, timed_async
+from microdelay.record.events import now, state
+from microdelay.record.http import answered, outermost_async, requested
+from microdelay.record.http_body import Body
+from microdelay.record.http_pool import waited
+from microdelay.record.measure import Details, hide, timed_async
 from microdelay.record.patches import replace, unnoticed
-from microdelay.spans import HTTP
+from microdelay.record.setup import constructing
+from microdelay.record.trouble import stand_aside
+from microdelay.spans import DNS
 
-MAX_DEPTH = 4
-"""Levels of a JSON payload that are looked at: a chat request's messages have three."""
+_SENT = "_microdelay_sent"
+_BODY = "_microdelay_body"
+_PEER = "_microdelay_peer"
+"""What is kept on the protocol of a connection: it belongs to one request at a time."""
 
 
 def install(aiohttp: ModuleType) -> None:
-    """Time a request up to the answer's headers, and the reading of its body."""
-    replace(aiohttp.ClientSession, "_request", lambda request: timed_async(request, HTTP, "", _describe))
+    """Time a request up to the answer's headers, the waits for its body, for a connection, and for a name."""
+    replace(aiohttp.ClientSession, "_request", lambda request: outermost_async(request, _describe, _body_of))
+    replace(aiohttp.ClientSession, "__init__", constructing("aiohttp.ClientSession"))
+    replace(aiohttp.client_reqrep.ClientRequest, "send", _send)
     replace(aiohttp.ClientResponse, "read", _read)
+    replace(aiohttp.ClientResponse, "release", _done)
+    replace(aiohttp.ClientResponse, "close", _done)
+    replace(aiohttp.streams.StreamReader, "_wait", _wait)
+    replace(aiohttp.streams.StreamReader, "_read_nowait_chunk", _taken)
+    replace(aiohttp.BaseConnector, "_wait_for_available_connection", _wait_for_connection)
+    replace(aiohttp.resolver.AsyncResolver, "resolve", lambda resolve: timed_async(resolve, DNS, "dns", _name))
 
 
 def _describe(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
     _, method, url = args[:3]
-    body = kwargs.get("data")
-    if kwargs.get("json") is not None:
-        body = kwargs["json"]
-    if body is not None and not isinstance(body, (bytes, str)):
-        body = None if hasattr(body, "read") else str(redact.plain(body, MAX_DEPTH))
-    info = getattr(result, "request_info", None)
-    details = requested("aiohttp", method, info.url if info else url, body, kwargs.get("headers"))
-    if result is not None:
-        details |= answered(result.status, None, result.headers, result.history)
-        result._microdelay = details
+    headers = kwargs.get("headers")
+    pairs = list(headers.items()) if headers and hasattr(headers, "items") else ()
+    if result is None:
+        return requested("aiohttp", method, url, None, pairs)
+    protocol = result._protocol
+    known = protocol.__dict__ if protocol is not None else {}
+    info = result._request_info if hasattr(result, "_request_info") else result.request_info
+    details = requested("aiohttp", method, info.url, known.pop(_SENT, None), pairs)
+    history = result._history
+    answered(details, result.status, result._raw_headers or (), [each._raw_headers or () for each in history])
+    if protocol is None:
+        return details
+    peer = known.get(_PEER)
+    if peer is None:
+        peer, known[_PEER] = _connected(protocol)
+    details.update(peer)
+    body = known[_BODY] = Body(0)
+    result.__dict__[_BODY] = body
     return details
+
+
+def _connected(protocol: Any) -> tuple[Details, Details]:
+    """Give what is said of a new connection, and what will be when it is used again."""
+    address = protocol.transport.get_extra_info("peername") if protocol.transport is not None else None
+    peer: Details = {}
+    if isinstance(address, tuple):
+        peer = {"network.peer.address": str(address[0]), "network.peer.port": int(address[1])}
+    return peer | {"microdelay.connection": "new"}, peer | {"microdelay.connection": "reused"}
+
+
+def _body_of(response: Any) -> Body | None:
+    return response.__dict__.get(_BODY)  # type: ignore[no-any-return]
+
+
+def _send(send: Callable[..., Any]) -> Callable[..., Any]:
+    """Keep what is sent, as it was made of the program's objects; not a coroutine function, to cost less than one."""
+
+    def wrapper(self: Any, conn: Any) -> Any:
+        try:
+            sent = getattr(self.body, "_value", None)
+            if sent is not None and state.on:
+                conn.protocol.__dict__[_SENT] = sent
+        except Exception as problem:
+            stand_aside("aiohttp body", problem)
+        return send(self, conn)
+
+    return unnoticed(wrapper, send)
 
 
 def _read(read: Callable[..., Any]) -> Callable[..., Any]:
     async def wrapper(self: Any) -> Any:
-        details = None if self._body is not None else getattr(self, "_microdelay", None)
-        start = now()
+        body = None if self._body is not None else self.__dict__.get(_BODY)
+        if body is None:
+            try:
+                return await read(self)
+            except BaseException as error:
+                hide(error)
+                raise
+        body.whole = True
         try:
-            body = await read(self)
+            answer = await read(self)
         except BaseException as error:
             hide(error)
-            if details is not None:
-                record(HTTP, "", start, now(), details={**details, "part": "body"}, error=error)
+            body.given(None, type(error).__name__)
             raise
-        if details is not None:
-            record(HTTP, "", start, now(), details={**details, "part": "body", **answered(None, body)})
-        return body
+        body.given(answer)
+        return answer
 
     return unnoticed(wrapper, read)
+
+
+def _done(end: Callable[..., Any]) -> Callable[..., Any]:
+    """Write what is known of a body that was read piece by piece, or was not read to its end."""
+
+    def wrapper(self: Any) -> Any:
+        body = self.__dict__.get(_BODY)
+        if body is not None and not body.whole:
+            body.finish()
+        return end(self)
+
+    return unnoticed(wrapper, end)
+
+
+def _wait(wait: Callable[..., Any]) -> Callable[..., Any]:
+    """Time the waits for more of a body; what is there already is read without one."""
+
+    async def wrapper(self: Any, *args: Any) -> None:
+        body = getattr(self._protocol, _BODY, None)
+        start = now()
+        try:
+            await wait(self, *args)
+        except BaseException as error:
+            hide(error)
+            if body is not None:
+                body.waited(start, now())
+            raise
+        if body is not None:
+            body.waited(start, now())
+            if self._eof and not body.whole and not self._buffer:
+                body.finish()
+
+    return unnoticed(wrapper, wait)
+
+
+def _taken(read: Callable[..., Any]) -> Callable[..., Any]:
+    """Look at the pieces of an answer that are read one by one."""
+
+    def wrapper(self: Any, n: int) -> Any:
+        data = read(self, n)
+        body = getattr(self._protocol, _BODY, None)
+        if body is not None and not body.whole:
+            body.touched = True
+            body.keep(data)
+        return data
+
+    return unnoticed(wrapper, read)
+
+
+def _wait_for_connection(wait: Callable[..., Any]) -> Callable[..., Any]:
+    async def wrapper(self: Any, key: Any, *args: Any, **kwargs: Any) -> Any:
+        start = now()
+        try:
+            result = await wait(self, key, *args, **kwargs)
+        except BaseException as error:
+            hide(error)
+            waited(start, key.host, key.port, error)
+            raise
+        waited(start, key.host, key.port)
+        return result
+
+    return unnoticed(wrapper, wait)
+
+
+def _name(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    return {"server.address": str(args[1])} if len(args) > 1 else {}

@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from microdelay.record.activities import local
 from microdelay.record.events import cpu_now, now, state
-from microdelay.record.http import answered, is_telling, requested
-from microdelay.record.measure import Details, hide, record
+from microdelay.record.http import answered, finish, requested, wire
+from microdelay.record.http_body import Body
+from microdelay.record.measure import Details, hide
 from microdelay.record.patches import replace, unnoticed
 from microdelay.record.trouble import stand_aside
-from microdelay.spans import HTTP
-
-BODY_FLOOR_NS = 100_000
-"""A body that is there already is copied in less."""
 
 
 class _Request:
     """A request that is being made; an outer client library times it as a whole where `recorded` is false."""
 
-    __slots__ = ("cpu_start", "details", "recorded", "start")
+    __slots__ = ("body", "cpu_start", "headers", "method", "recorded", "start", "url")
 
-    def __init__(self, details: Details, recorded: bool) -> None:
-        self.start, self.cpu_start = now(), cpu_now()
-        self.details = details
+    def __init__(self, method: str, url: str, recorded: bool) -> None:
+        self.start, self.cpu_start = now(), cpu_now() if recorded else -1
+        self.method, self.url = method, url
         self.recorded = recorded
+        self.body: object = None
+        self.headers: list[tuple[Any, Any]] = []
 
-    def end(self, error: BaseException | None = None) -> None:
-        """Record it, as seen from the wrapper that calls this."""
+    def end(self, response: Any, body: Body | None, error: BaseException | None = None) -> None:
+        """Record it."""
         if self.recorded:
+            end = now()
             cpu = self.cpu_start, cpu_now()
-            record(HTTP, "", self.start, now(), cpu=cpu, details=self.details, error=error, depth=2)
+            finish(self.start, end, cpu, _describe, response, (self,), {}, lambda _: body, error)
 
 
 def install(client: ModuleType) -> None:
@@ -42,6 +43,16 @@ def install(client: ModuleType) -> None:
     replace(client.HTTPConnection, "endheaders", _endheaders)
     replace(client.HTTPConnection, "getresponse", _getresponse)
     replace(client.HTTPResponse, "read", _read)
+    replace(client.HTTPResponse, "_safe_read", _safe_read)
+    replace(client.HTTPResponse, "_close_conn", _close)
+
+
+def _describe(response: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    begun: _Request = args[0]
+    details = requested("http.client", begun.method, begun.url, begun.body, begun.headers)
+    if response is not None:
+        answered(details, response.status, response.headers.items())
+    return details
 
 
 def _putrequest(putrequest: Callable[..., Any]) -> Callable[..., Any]:
@@ -50,7 +61,7 @@ def _putrequest(putrequest: Callable[..., Any]) -> Callable[..., Any]:
             try:
                 scheme = "https" if hasattr(self, "_context") else "http"
                 full = url if "://" in url else f"{scheme}://{self.host}:{self.port}{url}"
-                self._microdelay = _Request(requested("http.client", method, full), not local.in_http)
+                self._microdelay = _Request(method, full, not local.in_http)
             except Exception as problem:
                 stand_aside("http.client", problem)
         try:
@@ -65,8 +76,8 @@ def _putrequest(putrequest: Callable[..., Any]) -> Callable[..., Any]:
 def _putheader(putheader: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(self: Any, header: Any, *values: Any) -> Any:
         begun = self.__dict__.get("_microdelay")
-        if begun is not None and begun.recorded and isinstance(header, str) and is_telling(header):
-            begun.details.setdefault("headers", []).extend(value for value in values if isinstance(value, (str, bytes)))
+        if begun is not None and begun.recorded and isinstance(header, str):
+            begun.headers.extend((header, value) for value in values if isinstance(value, (str, bytes)))
         try:
             return putheader(self, header, *values)
         except BaseException as error:
@@ -80,14 +91,13 @@ def _endheaders(endheaders: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(self: Any, message_body: Any = None, **kwargs: Any) -> Any:
         begun = self.__dict__.get("_microdelay")
         if begun is not None and begun.recorded and isinstance(message_body, (bytes, str)):
-            known = begun.details
-            begun.details = known | requested("http.client", known["method"], known["url"], message_body)
+            begun.body = message_body
         try:
             return endheaders(self, message_body, **kwargs)
         except BaseException as error:
             hide(error)
             if self.__dict__.pop("_microdelay", None) is not None:
-                begun.end(error)
+                begun.end(None, None, error)
             raise
 
     return unnoticed(wrapper, endheaders)
@@ -96,47 +106,103 @@ def _endheaders(endheaders: Callable[..., Any]) -> Callable[..., Any]:
 def _getresponse(getresponse: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
         begun = self.__dict__.pop("_microdelay", None)
+        connection = self.__dict__.get("sock")
         try:
             response = getresponse(self, *args, **kwargs)
         except BaseException as error:
             hide(error)
             if begun is not None:
-                begun.end(error)
+                begun.end(None, None, error)
             raise
         if begun is not None:
-            begun.details |= answered(response.status, None, response.headers)
-            begun.end()
-            _follow_body(response, begun.details)
+            try:
+                body = wire.body = Body(now(), _connection(self, connection))
+                _follow(response, body)
+                begun.end(response, body)
+            except Exception as problem:
+                stand_aside("http.client", problem)
         return response
 
     return unnoticed(wrapper, getresponse)
 
 
-def _follow_body(response: Any, details: Details) -> None:
+def _connection(owner: Any, sock: Any) -> Details:
+    """Tell a connection that this request opened from one that it found, by the socket."""
+    known = owner.__dict__.get("_microdelay_connection")
+    if known is not None and known[0]() is sock:
+        return known[1]  # type: ignore[no-any-return]
+    peer: Details = {}
+    address = sock.getpeername() if hasattr(sock, "getpeername") else None
+    if isinstance(address, tuple):
+        peer = {"network.peer.address": str(address[0]), "network.peer.port": int(address[1])}
+    try:
+        owner._microdelay_connection = weakref.ref(sock), {**peer, "microdelay.connection": "reused"}
+    except TypeError:  # urllib3's pyOpenSSL sockets
+        return peer
+    return {**peer, "microdelay.connection": "new"}
+
+
+def _follow(response: Any, body: Body) -> None:
     """Have the waits for the body told apart from others on the same socket; urllib3 reads past `HTTPResponse.read`."""
-    response._microdelay = details
+    response._microdelay = body
     raw = getattr(getattr(response, "fp", None), "raw", None)
     if raw is not None and hasattr(raw, "__dict__"):
-        raw._microdelay = details
+        raw._microdelay = body
 
 
 def _read(read: Callable[..., Any]) -> Callable[..., Any]:
+    """Keep what is read at once as the answer."""
+
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
-        details = self.__dict__.get("_microdelay")
-        within, local.in_http = local.in_http, True
-        cpu_start, start = cpu_now(), now()
+        body = None if local.in_http else self.__dict__.get("_microdelay")
+        if body is None:
+            try:
+                return read(self, *args, **kwargs)
+            except BaseException as error:
+                hide(error)
+                raise
+        body.whole = whole = not (args or kwargs or self.isclosed())
+        body.touched = body.touched or not whole
         try:
-            body = read(self, *args, **kwargs)
+            answer = read(self, *args, **kwargs)
+        except BaseException as error:
+            hide(error)
+            if whole:
+                body.given(None, type(error).__name__)
+            raise
+        if whole:
+            body.given(answer)
+        elif not self.chunked:
+            body.keep(answer)
+        return answer
+
+    return unnoticed(wrapper, read)
+
+
+def _safe_read(read: Callable[..., Any]) -> Callable[..., Any]:
+    """Look at the pieces of a chunked answer of a language model."""
+
+    def wrapper(self: Any, size: int) -> Any:
+        try:
+            data = read(self, size)
         except BaseException as error:
             hide(error)
             raise
-        finally:
-            local.in_http = within
-        end = now()
-        if details is not None and not within and (end - start >= BODY_FLOOR_NS or not args):
-            answer = {} if args else answered(None, body)
-            cpu = cpu_start, cpu_now()
-            record(HTTP, "", start, end, cpu=cpu, details={**details, "part": "body", **answer})
-        return body
+        body = self.__dict__.get("_microdelay")
+        if body is not None and body.head is not None and data != b"\r\n":
+            body.keep(data)
+        return data
 
     return unnoticed(wrapper, read)
+
+
+def _close(close: Callable[..., Any]) -> Callable[..., Any]:
+    """Write what is known of a body that was read piece by piece, or was not read to its end."""
+
+    def wrapper(self: Any) -> None:
+        body = self.__dict__.get("_microdelay")
+        if body is not None and not body.whole and not local.in_http:
+            body.finish()
+        close(self)
+
+    return unnoticed(wrapper, close)

@@ -1,4 +1,4 @@
-"""requests."""
+"""requests ≥ 2.28."""
 
 from __future__ import annotations
 
@@ -6,18 +6,29 @@ from types import ModuleType
 from typing import Any
 
 from microdelay.record.http import answered, outermost, requested
+from microdelay.record.http_body import arrived
 from microdelay.record.measure import Details
 from microdelay.record.patches import replace
+from microdelay.record.setup import constructing
 
 
 def install(requests: ModuleType) -> None:
     """Time `Session.send`, with its redirects and, unless it is streamed, the body."""
     replace(requests.sessions.Session, "send", lambda send: outermost(send, _describe))
+    replace(requests.sessions.Session, "__init__", constructing("requests.Session"))
 
 
 def _describe(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
     request = args[1] if len(args) > 1 else kwargs["request"]
-    details = requested("requests", request.method, request.url, request.body, request.headers)
-    # `_content` is False until the body has been read.
-    status, content = getattr(result, "status_code", None), getattr(result, "_content", None)
-    return details | answered(status, content, getattr(result, "headers", None), getattr(result, "history", ()))
+    details = requested("requests", request.method, request.url, request.body, _pairs(request))
+    if result is not None:
+        answered(details, result.status_code, _pairs(result), [_pairs(each) for each in result.history])
+        arrived(details, getattr(result, "_content", None))  # False until the body has been read
+    return details
+
+
+def _pairs(message: Any) -> list[tuple[Any, Any]]:
+    """Give names and values of the headers, past the slow methods of a `CaseInsensitiveDict`."""
+    headers = message.headers
+    store = getattr(headers, "_store", None)
+    return list(store.values() if store is not None else (headers or {}).items())

@@ -8,12 +8,9 @@ from typing import Any
 
 from microdelay.record.activities import local
 from microdelay.record.events import now
-from microdelay.record.measure import Details, hide, record, timed
+from microdelay.record.measure import Details, hide, timed
 from microdelay.record.patches import replace, unnoticed
-from microdelay.spans import CONNECT, DNS, HTTP
-
-READ_FLOOR_NS = 100_000
-"""What has arrived already is copied in less."""
+from microdelay.spans import CONNECT, DNS
 
 
 def install(socket: ModuleType) -> None:
@@ -38,10 +35,10 @@ def _connect(connect: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _readinto(readinto: Callable[..., Any]) -> Callable[..., Any]:
-    """Time the arrival of an HTTP answer's body that the program reads piece by piece."""
+    """Time the arrival of an HTTP answer's body."""
 
     def wrapper(self: Any, buffer: Any) -> Any:
-        details = self.__dict__.get("_microdelay")
+        body = self.__dict__.get("_microdelay")
         start = now()
         try:
             return readinto(self, buffer)
@@ -49,9 +46,8 @@ def _readinto(readinto: Callable[..., Any]) -> Callable[..., Any]:
             hide(error)
             raise
         finally:
-            end = now()
-            if details is not None and end - start >= READ_FLOOR_NS and not local.in_http:
-                record(HTTP, "", start, end, details={**details, "part": "body"})
+            if body is not None and not local.in_http:
+                body.waited(start, now())
 
     return unnoticed(wrapper, readinto)
 

@@ -1,0 +1,12 @@
+"""httpcore ≥ 0.18, which httpx stands on: waiting for a connection of its pool."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from microdelay.record.httpcore import install_in
+
+
+def install(httpcore: ModuleType) -> None:
+    """Time the wait of a request for a connection."""
+    install_in(httpcore)
