@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from microdelay.record import layout
 from microdelay.record.calls import Site
 from microdelay.record.describe import describe
+from microdelay.record.description import Attributes
 from microdelay.record.events import ACTIVITY, END, INVOKE, RETURN, STEP, Event, Label
 from microdelay.record.flow import Flow
 
@@ -27,9 +28,6 @@ MAX_INTERNED_CHARACTERS = 4_000_000
 
 TOKENS_PER_PLACE = 200
 """Spans of one place whose single values are fingerprinted; value flow shows itself in far fewer."""
-
-FINGERPRINT = (1 << 31) - 1
-"""The bits that are written of a fingerprint: two values of one place agree by chance once in two thousand million."""
 
 
 class Encoder:
@@ -46,6 +44,9 @@ class Encoder:
         self._site_count = 0
         self._shapes: dict[object, int] = {}
         self._shape_count = 0
+        self._first_shapes: dict[tuple[str, str], tuple[int, Attributes]] = {}
+        self._values: dict[int, int] = {0: 0}
+        self._value_count = 0
         self._spans = 0
         self._tokens_left: dict[int, int] = {}
         self._flow = Flow()
@@ -64,12 +65,14 @@ class Encoder:
             self._new_texts = []
             for rows in self._rows.values():
                 rows.clear()
-        interned = max(len(self._texts), len(self._sites), len(self._shapes))
+        interned = max(len(self._texts), len(self._sites), len(self._shapes), len(self._values))
         if interned > MAX_INTERNED or self._text_characters > MAX_INTERNED_CHARACTERS:
             self._texts.clear()
             self._text_characters = 0
             self._sites.clear()
             self._shapes.clear()
+            self._first_shapes.clear()
+            self._values = {0: 0}
             self._tokens_left.clear()
         return data
 
@@ -81,7 +84,7 @@ class Encoder:
         if extra is None:
             shape = self._shapes.get(label)
             if shape is None:
-                shape = self._shapes[label] = self._shape(label.kind, label.name, "{}", "")
+                shape = self._shapes[label] = self._shape(label.kind, label.name, {}, "")
             self._rows[b"SPAN"] += (span, start, end - start, activity, invocation, place, shape, 0, 0)
             return
         details, error = extra, ""
@@ -96,22 +99,36 @@ class Encoder:
         key = made.kind or label.kind, made.name, error, marshal.dumps(attributes, 2)
         shape = self._shapes.get(key)
         if shape is None:
-            text = dumps(attributes, sort_keys=True)
-            shape = self._shapes[key] = self._shape(made.kind or label.kind, made.name, text, error)
+            self._text_characters += len(key[3])
+            shape = self._shapes[key] = self._shape(made.kind or label.kind, made.name, attributes, error)
         self._rows[b"SPAN"] += (
-            span, start, end - start, activity, invocation, place, shape, made.input & FINGERPRINT,
-            made.output & FINGERPRINT,
+            span, start, end - start, activity, invocation, place, shape, self._value(made.input),
+            self._value(made.output),
         )  # fmt: skip
         if left > 0:
             self._rows[b"FLOW"] += self._flow.rows(span, made.sent, made.received)
         for target in details.get("joins", ()):
             self._rows[b"JOIN"] += (span, target)
 
-    def _shape(self, kind: str, name: str, attributes: str, error: str) -> int:
+    def _shape(self, kind: str, name: str, attributes: Attributes, error: str) -> int:
+        """Write a new shape; one that has all attributes of the first of its name as what is different from that."""
         self._shape_count += 1
-        row = self._shape_count, self._text(kind), self._text(name), self._text(attributes), self._text(error)
+        first, known = self._first_shapes.setdefault((kind, name), (self._shape_count, attributes))
+        if first == self._shape_count or not known.keys() <= attributes.keys():
+            first = 0
+        else:
+            attributes = {key: value for key, value in attributes.items() if not _same(known.get(key), value)}
+        text = self._text(dumps(attributes, sort_keys=True))
+        row = self._shape_count, self._text(kind), self._text(name), first, text, self._text(error)
         self._rows[b"SHAP"] += row
         return self._shape_count
+
+    def _value(self, fingerprint: int) -> int:
+        """Number fingerprints in the order in which they come: a number takes less room than they."""
+        known = self._values.get(fingerprint)
+        if known is None:
+            self._value_count = known = self._values[fingerprint] = self._value_count + 1
+        return known
 
     def _text(self, text: str) -> int:
         known = self._texts.get(text)
@@ -174,6 +191,10 @@ class Encoder:
         END: _end,
         STEP: _step,
     }
+
+
+def _same(one: object, other: object) -> bool:
+    return type(one) is type(other) and one == other  # 1 is not True
 
 
 def position(code: CodeType, lasti: int) -> tuple[int, int, int, int]:

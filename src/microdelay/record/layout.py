@@ -28,12 +28,13 @@ TABLE = struct.Struct("<4sI")
 WIDTHS = {"b": 1, "h": 2, "i": 4, "q": 8}
 
 TABLES: dict[bytes, tuple[str, ...]] = {
+    # a shape adds to the attributes of the `first` of its name, where that is not 0
     # text ids point into all TEXT chunks, counted from 0; site 0 is unknown
     b"SITE": ("site", "file", "function", "line", "end_line", "column", "end_column"),
-    b"SHAP": ("shape", "kind", "name", "attributes", "error"),
+    b"SHAP": ("shape", "kind", "name", "first", "attributes", "error"),
     b"SPAN": ("id", "start_ns", "duration_ns", "activity", "invocation", "site", "shape", "input", "output"),
     b"CPUT": ("span", "cpu_start_ns", "cpu_ns"),
-    b"FLOW": ("span", "sent", "fingerprint"),
+    b"FLOW": ("span", "sent", "value"),
     b"INVO": ("invocation", "file", "function", "line", "activity", "start_ns", "caller", "caller_site"),
     b"RETN": ("invocation", "end_ns"),
     b"ACTI": ("activity", "kind", "name", "parent", "created_ns", "invocation", "site"),

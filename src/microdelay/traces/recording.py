@@ -142,30 +142,31 @@ class _Builder:
             (sent if is_sent else received)[span].add(value)
         nothing: frozenset[int] = frozenset()
         cpu = {span: (start, used) for span, start, used in self._rows(b"CPUT")}
-        shapes = {
-            shape: (self._text(kind), self._text(name), json.loads(self._text(attributes) or "{}"), self._text(error))
-            for shape, kind, name, attributes, error in self._rows(b"SHAP")
-        }
+        shapes: dict[int, tuple[str, str, dict[str, Any], str]] = {}
+        for shape, kind, name, first, attributes, error in self._rows(b"SHAP"):
+            added = json.loads(self._text(attributes) or "{}")
+            whole = shapes[first][2] | added if first else added
+            shapes[shape] = self._text(kind), self._text(name), whole, self._text(error)
         for key, start, duration, activity, invocation, site, shape, input_, output in self._rows(b"SPAN"):
-            kind, name, attributes, error = shapes[shape]
+            kind_, name_, attributes_, error_ = shapes[shape]
             cpu_start, cpu_ns = cpu.get(key, (-1, -1))
             yield Span(
                 id=key,
-                kind=kind,
-                name=name,
+                kind=kind_,
+                name=name_,
                 start_ns=start,
                 end_ns=start + duration,
                 activity=activity,
                 invocation=invocation,
                 site=self._places.get(site),
-                attributes=attributes,
+                attributes=attributes_,
                 input=input_,
                 output=output,
                 sent=frozenset(sent[key]) if key in sent else nothing,
                 received=frozenset(received[key]) if key in received else nothing,
                 cpu_start_ns=cpu_start,
                 cpu_ns=cpu_ns,
-                error=error,
+                error=error_,
             )
 
     def _invocations(self) -> dict[int, Invocation]:
