@@ -10,6 +10,7 @@ from typing import Any
 
 from microdelay.record.describe_db import db
 from microdelay.record.describe_http import http
+from microdelay.record.describe_otel import otel
 from microdelay.record.describe_units import agent, server, tool
 from microdelay.record.description import Attributes, Description
 
@@ -48,4 +49,5 @@ _MAKERS: dict[str, Callable[[str, dict[str, Any], bool], Description]] = {
     "server": server,
     "agent": agent,
     "tool": tool,
+    "otel": otel,
 }

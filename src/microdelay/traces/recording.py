@@ -16,6 +16,7 @@ from microdelay.errors import RecordingError
 from microdelay.record import layout
 from microdelay.spans import Place, Span
 from microdelay.traces.chunks import Chunks, load
+from microdelay.traces.doubles import without_doubles
 from microdelay.traces.model import Activity, Invocation, Recording, Step
 
 T = TypeVar("T")
@@ -112,7 +113,7 @@ class _Builder:
             if activity:
                 joins[key].append(activity)
         activities = self._activities()
-        spans = [_placed(span, activities) for span in self._spans()]
+        spans = without_doubles([_placed(span, activities) for span in self._spans()])
         spans.sort(key=lambda span: (span.start_ns, -span.end_ns, -span.id))
         steps = self._steps(joins)
         last = max(
