@@ -23,6 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "-o", "--output", default="", metavar="FILE", help="the recording (default: NAME-DATE-TIME-PID.mdr)"
     )
     parser.add_argument("--no-report", action="store_true", help="record only; diagnose later")
+    parser.add_argument("--no-sampler", action="store_true", help="do not look at what burns processor time")
     _options.add_format(parser)
     _options.add_trace_root(parser)
     _options.add_rules(parser)
@@ -55,6 +56,7 @@ def run(arguments: Namespace) -> int:
         command=[os.path.basename(name)],
         trace_root=arguments.trace_root,
         user_code=user_code,
+        sampler=not arguments.no_sampler,
         report=[] if arguments.no_report else ["diagnose", output, *_report_options(arguments)],
     )
     launch.execute(program, request)

@@ -25,6 +25,9 @@ class _Local(threading.local):
 
 local = _Local()
 
+by_thread: dict[int, int] = {}
+"""The activity of each thread outside of tasks, under its identifier: what `local` says, for other threads to see."""
+
 
 def no_task() -> int:
     """Stand in until asyncio is imported: nothing runs in a task."""
@@ -92,12 +95,14 @@ def here(depth: int = 2) -> tuple[int, Site]:
 
 def work_on(activity: int, function: Callable[..., Any], *args: Any) -> Any:
     """Call a function as the work item `activity`, whichever thread does it."""
+    thread = threading.get_ident()
     before, local.activity = local.activity, activity
+    by_thread[thread] = activity
     start = now()
     try:
         return function(*args)
     finally:
-        local.activity = before
+        local.activity = by_thread[thread] = before
         if state.on:
             push((END, activity, start, now()))
 
@@ -119,14 +124,23 @@ def handed_over(function: Callable[[], None]) -> Callable[[], None]:
 
 
 def _adopt_thread() -> int:
-    # Not `threading.current_thread()`: it would make a thread of another origin known to the program.
-    known = threading._active.get(threading.get_ident())  # type: ignore[attr-defined]
-    local.activity = create("thread", known.name if known is not None else "thread")
+    local.activity = adopt(threading.get_ident())
     return local.activity
+
+
+def adopt(thread: int) -> int:
+    """Give the activity of a thread, which gets one if it has none yet."""
+    activity = by_thread.get(thread, 0)
+    if activity <= _first_id:
+        # Not `threading.current_thread()`: it would make a thread of another origin known to the program.
+        known = threading._active.get(thread)  # type: ignore[attr-defined]
+        activity = by_thread[thread] = create("thread", known.name if known is not None else "thread")
+    return activity
 
 
 def reset_after_fork() -> None:
     """Forget the parent's thread: the child's first wait begins an activity of its own."""
+    by_thread.clear()
     local.activity = 0
     local.in_http = False
     local.cause = 0

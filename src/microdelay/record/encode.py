@@ -16,7 +16,7 @@ from microdelay.record import layout
 from microdelay.record.calls import Site
 from microdelay.record.describe import describe
 from microdelay.record.description import Attributes
-from microdelay.record.events import ACTIVITY, END, INVOKE, RETURN, STEP, Event, Label
+from microdelay.record.events import ACTIVITY, END, INVOKE, RETURN, SAMPLE, STEP, Event, Label
 from microdelay.record.flow import Flow
 
 MAX_FILES = 200
@@ -184,12 +184,17 @@ class Encoder:
         for target in joins:
             self._rows[b"JOIN"] += (-start, target)
 
+    def _sample(self, event: Event) -> None:
+        _, *measured, (invocation, code, lasti), package, call = event
+        self._rows[b"SAMP"] += (*measured, invocation, self._site(code, lasti), self._text(package), self._text(call))
+
     _encode: ClassVar[dict[int, Callable[[Encoder, Event], None]]] = {
         INVOKE: _invoke,
         RETURN: _return,
         ACTIVITY: _activity,
         END: _end,
         STEP: _step,
+        SAMPLE: _sample,
     }
 
 

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-INVOKE, RETURN, ACTIVITY, END, STEP = range(5)
+INVOKE, RETURN, ACTIVITY, END, STEP, SAMPLE = range(6)
 
 now = time.perf_counter_ns
 cpu_now = time.thread_time_ns

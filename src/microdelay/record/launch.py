@@ -26,6 +26,7 @@ class Request:
     command: list[str]
     trace_root: str = ""
     user_code: list[str] = field(default_factory=list)
+    sampler: bool = True
     report: list[str] = field(default_factory=list)  # arguments of the command that reads the recording at the end
     environment: dict[str, str | None] = field(default_factory=dict)  # to give that command what the launcher had
     directory: str = ""
@@ -57,7 +58,11 @@ def begin(text: str, loaded: frozenset[str]) -> None:
     """
     request = Request(**json.loads(text))
     path = session.start(
-        request.output, trace_root=request.trace_root, user_code=tuple(request.user_code), command=request.command
+        request.output,
+        trace_root=request.trace_root,
+        user_code=tuple(request.user_code),
+        command=request.command,
+        sampler=request.sampler,
     )
     # Registered before the program registers anything, so it runs when all of its own handlers have run.
     atexit.register(_finish, request, path, os.getpid())

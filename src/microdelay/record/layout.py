@@ -41,9 +41,19 @@ TABLES: dict[bytes, tuple[str, ...]] = {
     b"ENDA": ("activity", "start_ns", "end_ns"),
     b"STEP": ("activity", "start_ns", "end_ns", "resumed_ns", "ready_ns", "cause", "invocation", "site", "on"),
     b"JOIN": ("span", "activity"),
+    # what a thread did from one look of the sampler at it to another
+    b"SAMP": (
+        "activity", "start_ns", "end_ns", "cpu_ns", "clock_ns", "late_ns", "looks", "flags", "invocation", "site",
+        "package", "call",
+    ),
 }  # fmt: skip
 
-DELTAS = frozenset({"id", "span", "start_ns", "end_ns", "invocation", "activity", "created_ns", "cpu_start_ns"})
+DELTAS = frozenset({
+    "id", "span", "start_ns", "end_ns", "invocation", "activity", "created_ns", "cpu_start_ns", "clock_ns",
+})  # fmt: skip
+
+STILL, PROBED = 1, 2
+"""Flags of a sample: the innermost frame stood at one instruction all the time; a probe's wrapper is on the stack."""
 
 
 def chunk(tag: bytes, payload: bytes) -> bytes:

@@ -12,7 +12,7 @@ Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 _undo: list[tuple[Any, str, Any, bool, Any]] = []
 
-_FILE = "<microdelay importlib._bootstrap>"
+WRAPPER_FILE = "<microdelay importlib._bootstrap>"
 """The file that a wrapper's code claims to be of: `warnings` does not count frames of such a name in `stacklevel`."""
 
 
@@ -58,7 +58,7 @@ def unnoticed(wrapper: Callable[..., Any], original: Any) -> Callable[..., Any]:
     functools.update_wrapper(wrapper, original)
     inner = getattr(original, "__code__", None)
     folder = os.path.dirname(inner.co_filename) if inner is not None else ""
-    wrapper.__code__ = wrapper.__code__.replace(co_filename=os.path.join(folder, _FILE))
+    wrapper.__code__ = wrapper.__code__.replace(co_filename=os.path.join(folder, WRAPPER_FILE))
     return wrapper
 
 

@@ -12,18 +12,22 @@ from typing import Any
 from microdelay.record import activities, calls, patches
 from microdelay.record.events import QUEUE_LIMIT, now, state
 from microdelay.record.imports import Importer
+from microdelay.record.sampler import Sampler
 from microdelay.record.writer import Writer
 
 
 class Session:
     """One recording that is being made."""
 
-    def __init__(self, path: str, trace_root: str, user_code: tuple[str, ...], command: list[str]) -> None:
+    def __init__(
+        self, path: str, trace_root: str, user_code: tuple[str, ...], command: list[str], *, sampler: bool
+    ) -> None:
         calls.configure(user_code)
         self.path = os.path.abspath(path)
         self.pid = os.getpid()
         self.importer = Importer()
         self.writer = Writer(self.path, _meta(trace_root, command))
+        self.sampler = Sampler() if sampler else None
 
     def begin(self) -> None:
         """Install the probes and let events flow."""
@@ -34,9 +38,13 @@ class Session:
         self.writer.start()
         state.on = True
         self.importer.install_loaded()
+        if self.sampler is not None:
+            self.sampler.start()
 
     def end(self) -> None:
         """Put everything back and close the file."""
+        if self.sampler is not None:
+            self.sampler.pause()
         state.on = False
         self.importer.uninstall()
         patches.restore_all()
@@ -49,6 +57,7 @@ class Session:
             "queue_limit": QUEUE_LIMIT,
             "troubles": state.troubles,
             "probes": sorted(self.importer.installed),
+            "sampler": self.sampler.facts() if self.sampler is not None else {},
         }
 
 
@@ -63,12 +72,14 @@ def start(
     trace_root: str = "",
     user_code: tuple[str, ...] = (),
     command: list[str] | None = None,
+    sampler: bool = True,
 ) -> str:
     """Record this process from now on into `path`, and give the file's absolute path.
 
     `trace_root` is `MODULE:FUNCTION`, the unit of work, where microdelay should not find it by itself; `user_code`
-    names folders whose code counts as the user's even if it is installed as a package. Starting while a recording
-    runs does nothing but give its path. With `MICRODELAY_OFF=1` in the environment nothing is installed.
+    names folders whose code counts as the user's even if it is installed as a package. Without `sampler` no thread
+    looks at what the others do: processor time has no lines, and waits that no probe knows have no name. Starting while
+    a recording runs does nothing but give its path. With `MICRODELAY_OFF=1` in the environment nothing is installed.
     Raises OSError if the file cannot be created.
     """
     global _session, _registered  # noqa: PLW0603
@@ -78,10 +89,11 @@ def start(
         if os.environ.get("MICRODELAY_OFF", "") not in ("", "0"):
             return ""
         chosen = os.fspath(path) or default_path(command[0] if command else (sys.argv[0] if sys.argv else ""))
-        session = Session(chosen, trace_root, user_code, command or [os.path.basename(arg) for arg in sys.argv[:1]])
+        command = command or [os.path.basename(arg) for arg in sys.argv[:1]]
+        session = Session(chosen, trace_root, user_code, command, sampler=sampler)
         if not _registered:
             atexit.register(stop)
-            os.register_at_fork(before=_before_fork, after_in_child=_after_fork)
+            os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork)
             _registered = True
         _session = session
         session.begin()
@@ -109,6 +121,14 @@ def _before_fork() -> None:
     session = _session
     if session is not None:
         session.writer.pause()
+        if session.sampler is not None:
+            session.sampler.pause()
+
+
+def _after_fork_in_parent() -> None:
+    session = _session
+    if session is not None and session.sampler is not None:
+        session.sampler.start()
 
 
 def _after_fork() -> None:
@@ -124,6 +144,8 @@ def _after_fork() -> None:
     session.importer.uninstall()
     patches.restore_all()
     session.writer.abandon()
+    if session.sampler is not None:
+        session.sampler.abandon()
 
 
 def _meta(trace_root: str, command: list[str]) -> dict[str, Any]:

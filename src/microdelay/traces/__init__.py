@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from microdelay.traces.assemble import assemble
-from microdelay.traces.model import Activity, Invocation, Recording, Step, Trace
+from microdelay.traces.model import Activity, Invocation, Recording, Sample, Step, Trace
 from microdelay.traces.recording import read
 
-__all__ = ["Activity", "Invocation", "Recording", "Step", "Trace", "assemble", "read"]
+__all__ = ["Activity", "Invocation", "Recording", "Sample", "Step", "Trace", "assemble", "read"]

@@ -68,12 +68,39 @@ class Step:
     joins: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a thread did from one look of the sampler at it (`start_ns`) to another (`end_ns`), as seen at the latter.
+
+    `site` is the user's innermost place, `call` the library's function called from there, `package` the library that
+    ran ("" where it was the user's code). `cpu_ns` is the thread's processor time in between and `clock_ns` its clock
+    at the end (-1 where unknown), `late_ns` how long the sampler itself waited for its turn. In `looks` looks the
+    thread was at the same place; it is `still` if its innermost frame stood at one instruction, and `probed` if a
+    probe times what it did.
+    """
+
+    activity: int
+    start_ns: int
+    end_ns: int
+    cpu_ns: int = -1
+    clock_ns: int = -1
+    late_ns: int = 0
+    looks: int = 1
+    is_still: bool = False
+    is_probed: bool = False
+    invocation: int = 0
+    site: Place | None = None
+    package: str = ""
+    call: str = ""
+
+
 @dataclass(frozen=True)
 class Recording:
     """Everything that one file holds, spans in order of their start.
 
     `joins` maps a span to the activities it waited for. `warnings` are sentences for the reader: what was cut,
-    dropped or not seen. `sources` are the user's modules as they ran, literals and comments masked.
+    dropped or not seen. `sources` are the user's modules as they ran, literals and comments masked. `samples` are
+    those of each activity in order of their start.
     """
 
     spans: Sequence[Span]
@@ -86,6 +113,7 @@ class Recording:
     warnings: Sequence[str] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     path: str = ""
+    samples: Mapping[int, Sequence[Sample]] = field(default_factory=dict)
 
     @cached_property
     def by_id(self) -> Mapping[int, Span]:

@@ -17,7 +17,8 @@ from microdelay.record import layout
 from microdelay.spans import Place, Span
 from microdelay.traces.chunks import Chunks, load
 from microdelay.traces.doubles import without_doubles
-from microdelay.traces.model import Activity, Invocation, Recording, Step
+from microdelay.traces.model import Activity, Invocation, Recording, Sample, Step
+from microdelay.traces.unknown import unknown_waits
 
 T = TypeVar("T")
 Progress = Callable[[int, int], None]
@@ -51,7 +52,7 @@ def read(path: str | os.PathLike[str], progress: Progress | None = None) -> Reco
     if not meta:
         raise RecordingError(f"recording is cut short before its first chunk, nothing can be used: {name}")
     try:
-        made = _Builder(tables, texts, meta, done).build()
+        made = _Builder(tables, texts, meta, done, sources).build()
     except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError) as error:
         raise RecordingError(f"recording does not fit together ({error}), record again: {name}") from error
     if not made.spans and not made.steps:
@@ -96,12 +97,18 @@ class _Builder:
     """Makes the model's objects of the tables."""
 
     def __init__(
-        self, tables: Mapping[bytes, Table], texts: list[str], meta: dict[str, Any], done: dict[str, Any]
+        self,
+        tables: Mapping[bytes, Table],
+        texts: list[str],
+        meta: dict[str, Any],
+        done: dict[str, Any],
+        sources: Mapping[str, str],
     ) -> None:
         self._tables = tables
         self._texts = texts
         self._meta = meta
         self._done = done
+        self._sources = sources
         self._places: dict[int, Place] = {}
 
     def build(self) -> Recording:
@@ -114,7 +121,10 @@ class _Builder:
                 joins[key].append(activity)
         activities = self._activities()
         spans = without_doubles([_placed(span, activities) for span in self._spans()])
-        spans.sort(key=lambda span: (span.start_ns, -span.end_ns, -span.id))
+        samples = self._samples()
+        spans.sort(key=_order)
+        spans += unknown_waits(spans, samples, self._sources)
+        spans.sort(key=_order)
         steps = self._steps(joins)
         last = max(
             [self._done.get("end_ns", 0), *(span.end_ns for span in spans), *(s[-1].end_ns for s in steps.values())]
@@ -128,6 +138,7 @@ class _Builder:
             meta=self._meta,
             done=self._done,
             warnings=tuple(_warnings(self._done)),
+            samples=samples,
         )
 
     def _rows(self, tag: bytes) -> Iterator[tuple[int, ...]]:
@@ -210,6 +221,36 @@ class _Builder:
         for lane in steps.values():
             lane.sort(key=lambda step: step.start_ns)
         return dict(steps)
+
+    def _samples(self) -> dict[int, list[Sample]]:
+        samples: dict[int, list[Sample]] = defaultdict(list)
+        for activity, start, end, cpu, clock, late, looks, flags, invocation, site, package, call in self._rows(
+            b"SAMP"
+        ):
+            samples[activity].append(
+                Sample(
+                    activity=activity,
+                    start_ns=start,
+                    end_ns=end,
+                    cpu_ns=cpu,
+                    clock_ns=clock,
+                    late_ns=late,
+                    looks=looks,
+                    is_still=bool(flags & layout.STILL),
+                    is_probed=bool(flags & layout.PROBED),
+                    invocation=invocation,
+                    site=self._places.get(site),
+                    package=self._text(package),
+                    call=self._text(call),
+                )
+            )
+        for lane in samples.values():
+            lane.sort(key=lambda sample: sample.start_ns)
+        return dict(samples)
+
+
+def _order(span: Span) -> tuple[int, int, int]:
+    return span.start_ns, -span.end_ns, -span.id
 
 
 def _placed(span: Span, activities: Mapping[int, Activity]) -> Span:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -55,11 +56,12 @@ def _live(live: Callable[..., Any]) -> Callable[..., Any]:
         activity = getattr(self, "_microdelay", 0)
         if not activity:
             return live(self)
-        activities.local.activity = activity
+        activities.local.activity = activities.by_thread[threading.get_ident()] = activity
         start = now()
         try:
             return live(self)
         finally:
+            activities.by_thread.pop(threading.get_ident(), None)
             if state.on:
                 push((END, activity, start, now()))
 
