@@ -85,6 +85,11 @@ def end_stacks_at(code: CodeType) -> None:
     _files.pop(code.co_filename, None)
 
 
+def ends_stack(code: CodeType) -> bool:
+    """Tell whether one activity's stack ends at a code object."""
+    return _held_by(code.co_filename) == BOUNDARY and any(code is each for each in _boundaries[code.co_filename])
+
+
 def is_user_file(filename: str) -> bool:
     """Tell whether a code object's file is the user's own."""
     return _held_by(filename) == USER
@@ -122,7 +127,7 @@ def recall(frame: FrameType | None) -> tuple[FrameType | None, Mark | None]:
             if held == USER:
                 mark = frame.f_trace
                 return frame, mark if type(mark) is Mark and mark.id > _first_id else None
-            if held and any(code is each for each in _boundaries[code.co_filename]):
+            if held and ends_stack(code):
                 return None, None
         frame = frame.f_back
         left -= 1

@@ -212,10 +212,10 @@ class Sampler:
         self._late_ns += late
         self._left = MAX_FRAMES
         frames = sys._current_frames()
+        del frames[self._thread]  # this very frame, which would hold itself by its variable, and all others with it
         for thread, frame in frames.items():
-            if thread != self._thread:
-                self._see(thread, frame, at, late)
-        if len(self._seen) >= len(frames):
+            self._see(thread, frame, at, late)
+        if len(self._seen) > len(frames):
             for thread in self._seen.keys() - frames.keys():
                 self._seen.pop(thread).leave()
                 activities.by_thread.pop(thread, None)  # its identifier may be given to another
@@ -268,7 +268,7 @@ class Sampler:
         while at is not None and self._left > 0:
             self._left -= 1
             code = at.f_code
-            if code is calls.boundary:
+            if calls.ends_stack(code):
                 break
             if calls.is_user_file(code.co_filename):
                 return at, package, called, is_probed
