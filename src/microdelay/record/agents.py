@@ -1,0 +1,99 @@
+"""What the probes of agent frameworks share: the turns of agents, the tools that they use.
+
+Prompts, answers, arguments and results stay where they are: of a tool's, fingerprints are written. The requests to
+language models are those of their HTTP clients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Generator
+from typing import Any
+
+from microdelay.record import activities, redact
+from microdelay.record.events import now, state
+from microdelay.record.measure import NO_CPU, Details, hide, record
+from microdelay.record.patches import unnoticed
+from microdelay.spans import AGENT
+
+TURN = "invoke_agent"
+USE = "execute_tool"
+
+MAX_NAME_CHARACTERS = 200
+
+MAX_DEPTH = 4
+"""Levels of a tool's arguments and result that are looked at."""
+
+
+def turn(agent: object) -> Details:
+    """Describe a turn of `agent`."""
+    return {"gen_ai.operation.name": TURN, "gen_ai.agent.name": _name(agent)}
+
+
+def use(tool: object, arguments: object, answer: object) -> Details:
+    """Describe the execution of a tool, which has a name or is one."""
+    details: Details = {"gen_ai.operation.name": USE, "gen_ai.tool.name": _name(tool), "gen_ai.tool.type": "function"}
+    details["arguments"] = str(redact.plain(arguments, MAX_DEPTH))
+    if answer is not None:
+        details["answer"] = str(redact.plain(answer, MAX_DEPTH))
+    return details
+
+
+def _name(named: object) -> str:
+    name = named if isinstance(named, str) else getattr(named, "name", "")
+    return name[:MAX_NAME_CHARACTERS] if isinstance(name, str) else ""
+
+
+class Turn:
+    """A turn that is taken piece by piece, as its consumer asks for it."""
+
+    __slots__ = ("_activity", "_agent", "_start")
+
+    def __init__(self, agent: object) -> None:
+        self._agent = agent
+        self._activity = activities.current() if state.on else 0
+        self._start = now()
+
+    def finish(self, error: BaseException | None = None, depth: int = 1) -> None:
+        """Record it, as seen from the wrapper that calls this.
+
+        One that was handed from thread to thread, or closed by the garbage collector, stands on no activity's line.
+        """
+        if state.on and self._activity and activities.current() == self._activity:
+            ended = None if isinstance(error, GeneratorExit) else error
+            record(AGENT, TURN, self._start, now(), NO_CPU, turn(self._agent), ended, depth + 1)
+
+
+def streamed(stream: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a method that is a generator of a turn's pieces: the turn lasts until the last one is taken."""
+
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        taken = Turn(self)
+        try:
+            result = yield from stream(self, *args, **kwargs)
+        except BaseException as error:
+            hide(error)
+            taken.finish(error)
+            raise
+        taken.finish()
+        return result
+
+    return unnoticed(wrapper, stream)
+
+
+def streamed_async(stream: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap one that is an async generator likewise."""
+
+    async def wrapper(self: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        taken = Turn(self)
+        pieces = stream(self, *args, **kwargs)
+        try:
+            async for piece in pieces:
+                yield piece
+        except BaseException as error:
+            hide(error)
+            await pieces.aclose()  # nothing, unless the consumer left early
+            taken.finish(error)
+            raise
+        taken.finish()
+
+    return unnoticed(wrapper, stream)

@@ -1,0 +1,62 @@
+"""The OpenAI Agents SDK ≥ 0.5 (its module is `agents`): the turns of agents, streamed or not, and their tools."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from microdelay.record.agents import TURN, USE, turn, use
+from microdelay.record.measure import Details, timed_async
+from microdelay.record.patches import Wrap, replace, replace_in_all
+from microdelay.spans import AGENT, TOOL
+
+TOOL_OWNERS = ("agents.tool", "agents.run_internal.tool_execution")
+STREAM_OWNERS = ("agents.run_internal.run_loop", "agents.run")
+
+
+def install(run: ModuleType) -> None:
+    """Time `AgentRunner.run`, which `run_sync` calls, the task that `run_streamed` makes, and each tool."""
+    runner = getattr(run, "AgentRunner", None)
+    if runner is None:
+        return  # another library of this common name
+    replace(runner, "run", _turn)
+    if hasattr(runner, "_start_streaming"):  # until 0.7
+        replace(runner, "_start_streaming", lambda start: _of_class(start, _turn))
+    else:
+        replace_in_all(_loaded(STREAM_OWNERS), "start_streaming", _turn)
+    older = getattr(sys.modules.get("agents._run_impl"), "RunImpl", None)
+    owners = _loaded(TOOL_OWNERS)
+    if hasattr(older, "_execute_tool_with_hooks"):  # until 0.8
+        replace(older, "_execute_tool_with_hooks", lambda execute: _of_class(execute, _tool))
+    elif hasattr(owners[0], "_invoke_function_tool_with_metadata"):
+        replace_in_all(owners, "_invoke_function_tool_with_metadata", _tool)
+    else:
+        replace_in_all(owners, "invoke_function_tool", _tool)
+
+
+def _loaded(names: tuple[str, ...]) -> list[Any]:
+    return [sys.modules[name] for name in names if name in sys.modules]
+
+
+def _of_class(method: Any, wrap: Wrap) -> Any:
+    return classmethod(wrap(method.__func__))
+
+
+def _turn(run: Callable[..., Any]) -> Callable[..., Any]:
+    return timed_async(run, AGENT, TURN, _describe_turn)
+
+
+def _tool(invoke: Callable[..., Any]) -> Callable[..., Any]:
+    return timed_async(invoke, TOOL, USE, _describe_tool)
+
+
+def _describe_turn(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    return turn(kwargs["starting_agent"] if "starting_agent" in kwargs else args[1])
+
+
+def _describe_tool(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    tool = kwargs.get("function_tool") or kwargs.get("func_tool")
+    given = kwargs["arguments"] if "arguments" in kwargs else getattr(kwargs.get("tool_call"), "arguments", None)
+    return use(tool, given, getattr(result, "output", result))
