@@ -26,6 +26,10 @@ NEAR = 4
 libraries (a connection pool below an HTTP client) are deeper, and their waits have probes of their own."""
 
 ANYWHERE = calls.MAX_FRAMES
+"""The user's code may be as far as it is looked for: the wait is no library's idling."""
+
+EVERYWHERE = ANYWHERE + 1
+"""There may be no user code at all: it is work, which delays whatever runs."""
 
 _outer: dict[int, tuple[CodeType, str, str]] = {}
 """Functions that are a wait's own name, by the id of their code (hashing the code would read all of it): with a kind
@@ -45,9 +49,11 @@ def _caller(frame: FrameType | None, reach: int) -> tuple[str, str] | None:
     None also where a function on the way has a span of its own.
     """
     user, _ = calls.recall(frame)
+    if user is None and reach != EVERYWHERE:
+        return None
     found = "", ""
     left = reach
-    while frame is not user and user is not None and frame is not None and left:
+    while frame is not user and frame is not None and left:
         outer = _outer.get(id(frame.f_code))
         if outer is not None:
             found = outer[1:]
@@ -55,7 +61,7 @@ def _caller(frame: FrameType | None, reach: int) -> tuple[str, str] | None:
                 return None
         frame = frame.f_back
         left -= 1
-    return found if frame is user and user is not None else None
+    return found if frame is user or reach == EVERYWHERE else None
 
 
 def is_loading(frame: FrameType | None) -> bool:

@@ -1,27 +1,24 @@
-"""`json.dumps` and `json.loads`, where they take long enough to matter."""
+"""`json`: encoding and decoding, where it takes long enough to matter.
+
+The encoder's and the decoder's methods are timed, so that `from json import dumps` before the probe is seen too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import ModuleType
-from typing import Any
 
-from microdelay.record.measure import Details, timed
+from microdelay.record.codecs import codec, result_size, second_size
 from microdelay.record.patches import replace
+from microdelay.record.waits import cover
+from microdelay.record.writer import Writer
 from microdelay.spans import CODEC
-
-FLOOR_NS = 100_000
-"""Some 10 KB for json; below it a span would cost a visible part of what it measures."""
 
 
 def install(json: ModuleType) -> None:
-    """Time the two functions that nearly everything goes through."""
-    replace(json, "dumps", lambda dumps: _timed(dumps, "json.dumps", lambda result, args: result))
-    replace(json, "loads", lambda loads: _timed(loads, "json.loads", lambda result, args: args[0] if args else ""))
-
-
-def _timed(function: Callable[..., Any], name: str, text: Callable[[Any, tuple[Any, ...]], Any]) -> Callable[..., Any]:
-    def describe(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
-        return {"size": len(text(result, args) or "")}
-
-    return timed(function, CODEC, name, describe, FLOOR_NS)
+    """Time what everything goes through, by the name of the function that the program calls."""
+    cover(Writer._drain)  # the recorder's own
+    for name in ("dumps", "loads", "load"):
+        cover(getattr(json, name), CODEC, f"json.{name}")
+    replace(json.JSONEncoder, "encode", codec("JSONEncoder.encode", result_size))
+    replace(json.JSONDecoder, "decode", codec("JSONDecoder.decode", second_size))
+    replace(json, "dump", codec("json.dump"))

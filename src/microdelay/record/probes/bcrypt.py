@@ -1,0 +1,17 @@
+"""bcrypt ≥ 4: `hashpw`, `checkpw` and `kdf`. Nothing of what is hashed is kept, not even its size."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+from microdelay.record.codecs import codec
+from microdelay.record.patches import replace_in_all
+
+
+def install(bcrypt: ModuleType) -> None:
+    """Time each in both modules that know it, so that it is pickled as before."""
+    owners = [module for module in (sys.modules.get("bcrypt._bcrypt"), bcrypt) if module is not None]
+    owners = owners if getattr(owners[0], "hashpw", None) is bcrypt.hashpw else [bcrypt]
+    for name in ("hashpw", "checkpw", "kdf"):
+        replace_in_all(owners, name, codec(f"bcrypt.{name}"))

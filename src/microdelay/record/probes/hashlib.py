@@ -1,0 +1,16 @@
+"""Slow hashes: `hashlib.pbkdf2_hmac` and `hashlib.scrypt`. Nothing of what is hashed is kept, not even its size."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+from microdelay.record.codecs import codec
+from microdelay.record.patches import replace_in_all
+
+
+def install(hashlib: ModuleType) -> None:
+    """Time both in both modules that know them, so that they are pickled as before."""
+    owners = [module for module in (sys.modules.get("_hashlib"), hashlib) if module is not None]
+    for name in ("pbkdf2_hmac", "scrypt"):
+        replace_in_all(owners, name, codec(f"hashlib.{name}"))

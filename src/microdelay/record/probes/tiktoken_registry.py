@@ -1,0 +1,17 @@
+"""tiktoken ≥ 0.7: an encoding being loaded, which reads (and the first time downloads) megabytes."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+from microdelay.record.codecs import codec
+from microdelay.record.patches import replace_in_all
+from microdelay.spans import SETUP
+
+
+def install(registry: ModuleType) -> None:
+    """Time `get_encoding`, which `encoding_for_model` is made of; what is loaded already takes no time."""
+    others = [sys.modules.get(name) for name in ("tiktoken", "tiktoken.model")]
+    owners = [registry, *(module for module in others if module is not None)]
+    replace_in_all(owners, "get_encoding", codec("tiktoken.get_encoding", kind=SETUP))
