@@ -5,8 +5,9 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from microdelay.record.measure import Details, timed
+from microdelay.record.measure import Details
 from microdelay.record.patches import replace
+from microdelay.record.waits import EVERYWHERE, waiting
 from microdelay.spans import LOG
 
 FLOOR_NS = 50_000
@@ -14,8 +15,8 @@ FLOOR_NS = 50_000
 
 
 def install(logging: ModuleType) -> None:
-    """Time `Handler.handle`: the lock of the handler and its `emit`."""
-    replace(logging.Handler, "handle", lambda handle: timed(handle, LOG, "", _describe, FLOOR_NS))
+    """Time `Handler.handle`: the lock of the handler and its `emit`; of handlers inside of handlers the outermost."""
+    replace(logging.Handler, "handle", waiting(LOG, "", _describe, EVERYWHERE, FLOOR_NS))
 
 
 def _describe(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
