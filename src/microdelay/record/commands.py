@@ -213,7 +213,7 @@ def _batch(stack: list[Any]) -> Details:
     shown = [*names[:MAX_NAMED], "…"] if len(names) > MAX_NAMED else names
     details: Details = {
         "operation": " ".join(["PIPELINE", *shown]),
-        "parameters": tuple(map(db.kept, commands)),
+        "parameters": " ".join(map(db.kept, commands)),
         "db.operation.batch.size": len(stack),
     }
     return details | ({"input": 0} if len(stack) > MAX_COMMANDS else {})

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from microdelay.record import redact
@@ -40,6 +40,10 @@ numbers = itertools.count(1)
 """Tells the statements of one connection from those of another."""
 
 
+has_origins = False
+"""Whether a probe is there that says where statements come from."""
+
+
 class _Local(threading.local):
     orm = ""  # the mapper, and what it was asked for, whose statement runs
     template = ""  # the template's file and line that is being rendered
@@ -51,16 +55,21 @@ orm_of: dict[str, str] = {}
 """Of statements that a mapper made and that may run in another thread or task than the one that asked: its name."""
 
 
-def kept(values: Any) -> object:
-    """Keep the parameters of a statement, or the values of a row."""
+def kept(values: Any) -> str:
+    """Keep the parameters of a statement, or the values of a row, as text: what the collector of garbage has not to
+    look at while it waits for the writer."""
     kind = type(values)
     if kind is dict:
-        values = values.values()
+        values = tuple(values.values())
     elif kind is not tuple and kind is not list:
-        return redact.plain(values)
+        return repr(redact.plain(values))
     if len(values) > redact.MAX_TOKENS:
-        values = itertools.islice(values, redact.MAX_TOKENS)
-    return tuple([_kept(value) for value in values])
+        values = values[: redact.MAX_TOKENS]
+    for value in values:
+        of = type(value)
+        if of not in _ATOMS and not ((of is str or of is bytes) and len(value) <= _SMALL):
+            return repr([_kept(value) for value in values])
+    return repr(values)
 
 
 def _kept(value: Any) -> object:
@@ -71,18 +80,19 @@ def _kept(value: Any) -> object:
 
 
 def batch(sets: Any) -> Details:
-    """Keep the first of many sets of parameters, and their number; they are not all looked at (so `input` is 0)."""
+    """Keep the first of many sets of parameters, and their number; where not all are looked at, `input` is 0."""
     if not isinstance(sets, (list, tuple)):
         return {"input": 0}  # an iterator, which can be read once
-    details: Details = {"parameters": tuple(map(kept, sets[: redact.MAX_TOKENS])), "db.operation.batch.size": len(sets)}
+    first = " ".join([kept(each) for each in sets[: redact.MAX_TOKENS]])
+    details: Details = {"parameters": first, "db.operation.batch.size": len(sets)}
     if len(sets) > redact.MAX_TOKENS:
         details["input"] = 0
     return details
 
 
-def rows(found: Sequence[Iterable[Any]]) -> object:
-    """Keep the first values of the first rows."""
-    return [[_kept(value) for value in itertools.islice(row, MAX_COLUMNS)] for row in found[:MAX_ROWS]]
+def rows(found: Sequence[Any]) -> str:
+    """Keep the values of the first rows."""
+    return " ".join([kept(row) for row in found[:MAX_ROWS]])
 
 
 def statement(target: Details, query: object) -> Details:
@@ -91,7 +101,8 @@ def statement(target: Details, query: object) -> Details:
     details = target | {"query": text if len(text) <= redact.MAX_TEXT else text[: redact.MAX_TEXT]}
     if len(text) > redact.MAX_TEXT:
         details["input"] = 0
-    origin(details, text)
+    if has_origins:
+        origin(details, text)
     return details
 
 

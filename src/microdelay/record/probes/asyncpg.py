@@ -108,15 +108,15 @@ def _copied_records(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
 def _rows(result: Any) -> Details:
     """Keep the first rows of a list, a single row, or a single value."""
     if isinstance(result, list):
-        first = [_values(row) for row in result[: db.MAX_ROWS]]
+        first = db.rows([_values(row) for row in result[: db.MAX_ROWS]])
         return {"db.response.returned_rows": len(result), "rows": first}
     if isinstance(result, _record):
-        return {"db.response.returned_rows": 1, "rows": _values(result)}
+        return {"db.response.returned_rows": 1, "rows": db.kept(_values(result))}
     return {} if result is None else {"rows": db.kept((result,))}
 
 
-def _values(row: Any) -> object:
-    return db.kept(tuple(row)[: db.MAX_COLUMNS] if isinstance(row, _record) else (row,))
+def _values(row: Any) -> tuple[Any, ...]:
+    return tuple(row)[: db.MAX_COLUMNS] if isinstance(row, _record) else (row,)
 
 
 def _connected(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:

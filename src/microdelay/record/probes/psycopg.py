@@ -126,10 +126,12 @@ def _statement(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> De
 def _first_values(answer: Any) -> object:
     """Keep what a later call may need of a result, as the server has sent it."""
     columns = range(min(answer.nfields, db.MAX_COLUMNS))
-    return [
-        db.kept(tuple([answer.get_value(row, column) for column in columns if answer.fformat(column) == TEXT]))
-        for row in range(min(answer.ntuples, db.MAX_ROWS))
-    ]
+    return db.rows(
+        [
+            tuple([answer.get_value(row, column) for column in columns if answer.fformat(column) == TEXT])
+            for row in range(min(answer.ntuples, db.MAX_ROWS))
+        ]
+    )
 
 
 def _many(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:

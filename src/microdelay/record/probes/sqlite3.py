@@ -1,27 +1,26 @@
 """sqlite3: statements, rows that take time to find, commits.
 
 Its types are written in C and cannot be patched, so `connect` gives a connection of a subclass (of the program's own
-factory where it has one) under the same name.
+factory where it has one) under the same name. SQLite searches for the next row while one is fetched.
+
+A statement takes a few µs here, so its wrappers call little and build little.
 """
 
 from __future__ import annotations
 
 import functools
-import itertools
 import sys
 from collections.abc import Callable, Hashable
 from types import ModuleType
 from typing import Any
 
-from microdelay.record import redact
-from microdelay.record.events import state
-from microdelay.record.measure import Details, hide, timed
+from microdelay.record import db, redact
+from microdelay.record.db import FETCH_FLOOR_NS, kept
+from microdelay.record.events import cpu_now, now, state
+from microdelay.record.measure import NO_CPU, NO_DETAILS, SLOW_NS, Details, hide, record, timed
 from microdelay.record.patches import replace_in_all, unnoticed
 from microdelay.record.trouble import stand_aside
 from microdelay.spans import DB
-
-FETCH_FLOOR_NS = 50_000
-"""A row that is found at once takes 1 µs; SQLite searches for the next one while it is fetched."""
 
 FACTORY_POSITION = 5
 """Of `factory` among the positional arguments of `connect`."""
@@ -29,13 +28,8 @@ FACTORY_POSITION = 5
 MAX_FACTORIES = 256
 """Classes of the program's own for which a recording one is kept."""
 
-MAX_ROWS = 3
-"""Of a result that are searched for values which a later call may need."""
-
 STATEMENTS = ("execute", "executemany", "executescript")
-FETCHES = ("fetchone", "fetchmany", "fetchall", "__next__")
-
-_connections = itertools.count(1)
+FETCHES = ("fetchone", "fetchmany", "fetchall")
 
 Subclass = Callable[[Hashable], Any]
 
@@ -102,16 +96,19 @@ def _connection_members(sqlite3: ModuleType) -> dict[str, Any]:
 
     members = {name: _short(base, name, recording(sqlite3.Cursor)) for name in STATEMENTS}
     members["cursor"] = unnoticed(cursor, base.cursor)
-    for name in ("commit", "__exit__"):
-        members[name] = timed(getattr(base, name), DB, "", _describe_end, FETCH_FLOOR_NS)
-    return members
+    for name, describe in (("commit", _committed), ("rollback", _rolled_back), ("__exit__", _left)):
+        members[name] = timed(getattr(base, name), DB, "", describe, FETCH_FLOOR_NS)
+    numbered: dict[str, Any] = {"_microdelay": 0}
+    return members | numbered
 
 
 def _short(base: type[Any], name: str, plain: type[Any]) -> Callable[..., Any]:
     # The C methods make a plain cursor and do not ask `cursor` for it; nor may this ask the program's own `cursor`.
+    make, recorded = base.cursor, getattr(plain, name)
+
     def call(self: Any, *args: Any) -> Any:
         try:
-            return getattr(base.cursor(self, plain), name)(*args)
+            return recorded(make(self, plain), *args)
         except BaseException as error:
             hide(error)
             raise
@@ -120,83 +117,155 @@ def _short(base: type[Any], name: str, plain: type[Any]) -> Callable[..., Any]:
 
 
 def _cursor_members(base: type[Any]) -> dict[str, Any]:
-    members: dict[str, Any] = {
-        name: _statement(timed(getattr(base, name), DB, "", _describe_statement)) for name in STATEMENTS
-    }
-    for name in FETCHES:
-        members[name] = _fetch(timed(getattr(base, name), DB, "", _describe_fetch, FETCH_FLOOR_NS))
+    members: dict[str, Any] = {name: _statement(getattr(base, name)) for name in STATEMENTS}
+    members |= {name: _fetch(getattr(base, name)) for name in FETCHES}
+    members["__next__"] = _next(base.__next__)
+    members["_microdelay"] = members["_untold"] = None  # the last statement; the same until a row of it was seen
     return members
 
 
-def _fetch(recorded: Callable[..., Any]) -> Callable[..., Any]:
-    """Have the first rows of a statement told with it: it found them, however short the fetching of them was."""
+def _statement(statement: Callable[..., Any]) -> Callable[..., Any]:
+    many = statement.__name__ == "executemany"
+    slow = False  # the last one was, and this may be: worth two readings of the CPU clock
 
-    def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def wrapper(self: Any, *args: Any) -> Any:
+        nonlocal slow
+        cpu_start = cpu_now() if slow else -1
+        start_ns = now()
         try:
-            result = recorded(self, *args, **kwargs)
+            result = statement(self, *args)
         except BaseException as error:
+            end_ns = now()
             hide(error)
+            if state.on:
+                record(DB, "", start_ns, end_ns, NO_CPU, _described(self, args, many), error)
             raise
-        details = self.__dict__.pop("_microdelay_details", None)
-        if details is not None:
-            details["rows"] = redact.plain(_rows(result)[:MAX_ROWS], 3)
+        end_ns = now()
+        slow = end_ns - start_ns >= SLOW_NS
+        if state.on:
+            cpu = NO_CPU if cpu_start < 0 else (cpu_start, cpu_now())
+            record(DB, "", start_ns, end_ns, cpu, _described(self, args, many))
         return result
 
-    return unnoticed(wrapper, recorded)
+    return unnoticed(wrapper, statement)
 
 
-def _rows(result: Any) -> list[Any]:
-    return result if isinstance(result, list) else [] if result is None else [result]
+def _described(cursor: Any, args: tuple[Any, ...], many: bool) -> Details:
+    try:
+        connection = cursor.connection
+        number = connection._microdelay or connection_number(connection)
+        query = args[0]
+        if type(query) is str and len(query) <= redact.MAX_TEXT:
+            details: Details = {"system": "sqlite", "query": query, "connection": number, "parameters": ()}
+            if db.has_origins:
+                db.origin(details, query)
+        else:
+            details = db.statement({"system": "sqlite", "connection": number}, query)
+        if many:
+            details |= db.batch(args[1])
+        elif len(args) > 1:
+            details["parameters"] = kept(args[1])
+        cursor._microdelay = cursor._untold = details
+        return details
+    except Exception as problem:
+        stand_aside("describe sqlite3", problem)
+        return NO_DETAILS
 
 
-def _statement(recorded: Callable[..., Any]) -> Callable[..., Any]:
-    def wrapper(self: Any, *args: Any) -> Any:
-        if args:
-            self.__dict__["_microdelay"] = args[0]
+def _fetch(fetch: Callable[..., Any]) -> Callable[..., Any]:
+    """Time a fetch that takes long, and have the first rows told with the statement, which found them."""
+
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+        start_ns = now()
         try:
-            return recorded(self, *args)
+            result = fetch(self, *args, **kwargs)
         except BaseException as error:
+            end_ns = now()
             hide(error)
+            if end_ns - start_ns >= FETCH_FLOOR_NS and state.on:
+                record(DB, "", start_ns, end_ns, NO_CPU, _fetched(self, None), error)
             raise
+        end_ns = now()
+        if end_ns - start_ns >= FETCH_FLOOR_NS and state.on:
+            record(DB, "", start_ns, end_ns, NO_CPU, _fetched(self, result))
+        if self._untold is not None:
+            _tell(self, result)
+        return result
 
-    return unnoticed(wrapper, recorded)
+    return unnoticed(wrapper, fetch)
+
+
+def _next(fetch: Callable[..., Any]) -> Callable[..., Any]:
+    """Likewise for a loop over the rows, which comes here for each of them."""
+
+    def wrapper(self: Any) -> Any:
+        start_ns = now()
+        try:
+            row = fetch(self)
+        except BaseException as error:
+            end_ns = now()
+            hide(error)
+            if end_ns - start_ns >= FETCH_FLOOR_NS and state.on:
+                failed = None if isinstance(error, StopIteration) else error
+                record(DB, "", start_ns, end_ns, NO_CPU, _fetched(self, None), failed)
+            raise
+        if now() - start_ns >= FETCH_FLOOR_NS and state.on:
+            record(DB, "", start_ns, now(), NO_CPU, _fetched(self, row))
+        if self._untold is not None:
+            _tell(self, row)
+        return row
+
+    return unnoticed(wrapper, fetch)
+
+
+def _tell(cursor: Any, result: Any) -> None:
+    details, cursor._untold = cursor._untold, None
+    try:
+        details["rows"] = _values(result)
+    except Exception as problem:
+        stand_aside("sqlite3 rows", problem)
+
+
+def _values(result: Any) -> str:
+    if isinstance(result, list):
+        return db.rows(result)
+    return "" if result is None else kept(result)
+
+
+def _fetched(cursor: Any, result: Any) -> Details:
+    try:
+        statement = cursor._microdelay or {}
+        details = {key: statement[key] for key in ("system", "query", "connection") if key in statement}
+        count = len(result) if isinstance(result, list) else int(result is not None)
+        details |= {"part": "fetch", "db.response.returned_rows": count, "rows": _values(result)}
+        if statement.get("input") == 0:
+            details["input"] = 0
+        if db.has_origins:
+            db.origin(details, details.get("query", ""))
+        return details
+    except Exception as problem:
+        stand_aside("describe sqlite3", problem)
+        return NO_DETAILS
 
 
 def connection_number(connection: Any) -> int:
     """Number the connections, so that statements of one can be told from those of another."""
-    number: int | None = connection.__dict__.get("_microdelay")
-    if number is None:
-        number = connection.__dict__["_microdelay"] = next(_connections)
+    number: int = connection._microdelay or next(db.numbers)
+    connection._microdelay = number
     return number
 
 
-def _details(cursor: Any) -> Details:
-    query = cursor.__dict__.get("_microdelay", "")
-    details = {"system": "sqlite", "query": query, "connection": connection_number(cursor.connection)}
-    if isinstance(query, str) and len(query) > redact.MAX_TEXT:
-        details["query"], details["input"] = query[: redact.MAX_TEXT], 0
-    return details
+def _ended(connection: Any, query: str) -> Details:
+    return {"system": "sqlite", "query": query, "connection": connection_number(connection)}
 
 
-def _describe_statement(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
-    details = _details(args[0])
-    given = args[2] if len(args) > 2 else ()
-    details["parameters"] = repr(redact.plain(given))
-    if isinstance(given, list) and given and isinstance(given[0], (list, tuple, dict)):
-        details["db.operation.batch.size"] = len(given)
-        if len(given) > redact.MAX_TOKENS:
-            details["input"] = 0  # not all of it has been looked at
-    args[0].__dict__["_microdelay_details"] = details
-    return details
+def _committed(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    return _ended(args[0], "COMMIT")
 
 
-def _describe_fetch(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
-    rows = _rows(result)
-    fetched = {"part": "fetch", "db.response.returned_rows": len(rows), "rows": redact.plain(rows[:MAX_ROWS], 3)}
-    return _details(args[0]) | fetched
+def _rolled_back(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    return _ended(args[0], "ROLLBACK")
 
 
-def _describe_end(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
-    rolled_back = len(args) > 1 and args[1] is not None
-    query = "ROLLBACK" if rolled_back else "COMMIT"
-    return {"system": "sqlite", "query": query, "connection": connection_number(args[0])}
+def _left(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    return _ended(args[0], "ROLLBACK" if len(args) > 1 and args[1] is not None else "COMMIT")
