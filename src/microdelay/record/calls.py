@@ -15,6 +15,7 @@ import os
 import sys
 import sysconfig
 import weakref
+from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
@@ -41,6 +42,9 @@ _boundaries: dict[str, list[CodeType]] = {}  # by file
 _library_prefixes: tuple[str, ...] = ()
 _user_prefixes: tuple[str, ...] = ()
 _times = iter(now, -1)
+
+beyond: Callable[[], FrameType | None] | None = None
+"""Gives the frame at which the stack goes on that the running one was switched to from; the greenlet probe's."""
 
 
 class Mark:
@@ -138,10 +142,14 @@ def locate(frame: FrameType | None, activity: int, start_ns: int) -> Site:
     """Find the innermost user frame from `frame` outwards, marking the calls on the way out to the first marked one."""
     unmarked: list[FrameType] = []
     site = NOWHERE
+    outside = beyond
     while True:
         frame, _ = recall(frame)
         if frame is None:
-            break
+            if outside is None:
+                break
+            frame, outside = outside(), None
+            continue
         invocation = _invocation_of(frame)
         if invocation is not None:
             site = invocation, frame.f_code, frame.f_lasti

@@ -1,0 +1,35 @@
+"""SQLAlchemy ≥ 2.0: waiting for its `QueuePool` to give a connection back, in threads and in asyncio."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from microdelay.record import db
+from microdelay.record.measure import Details, hide, timed
+from microdelay.record.patches import replace, unnoticed
+from microdelay.spans import POOL
+
+
+def install(queue: ModuleType) -> None:
+    """Time taking a connection out of the pool's queue; where one is there that is no wait."""
+    for kind in (queue.Queue, queue.AsyncAdaptedQueue):
+        replace(kind, "get", _get)
+
+
+def _get(get: Callable[..., Any]) -> Callable[..., Any]:
+    waiting = timed(get, POOL, "pool", _describe, db.POOL_FLOOR_NS)
+
+    def wrapper(self: Any, block: bool = True, timeout: float | None = None) -> Any:
+        try:
+            return (waiting if block else get)(self, block, timeout)
+        except BaseException as error:
+            hide(error)
+            raise
+
+    return unnoticed(wrapper, get)
+
+
+def _describe(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    return {"pool.size": int(args[0].maxsize)}
