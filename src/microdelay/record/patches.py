@@ -57,7 +57,8 @@ def unnoticed(wrapper: Callable[..., Any], original: Any) -> Callable[..., Any]:
     """
     functools.update_wrapper(wrapper, original)
     inner = getattr(original, "__code__", None)
-    folder = os.path.dirname(inner.co_filename) if inner is not None else ""
+    file = inner.co_filename if inner is not None else ""
+    folder = os.path.dirname(file) if os.path.isabs(file) else ""  # that of a function made by Cython may be relative
     wrapper.__code__ = wrapper.__code__.replace(co_filename=os.path.join(folder, WRAPPER_FILE))
     return wrapper
 

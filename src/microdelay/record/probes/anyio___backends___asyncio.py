@@ -1,4 +1,5 @@
-"""anyio ≥ 3.7 on asyncio: calls in its worker threads, where Starlette and FastAPI run `def` endpoints.
+"""anyio ≥ 3.7 on asyncio: whom its task groups wait for, and calls in its worker threads, where Starlette and FastAPI
+run `def` endpoints.
 
 Waiting for one of the 40 threads is a wait for a pool.
 """
@@ -14,6 +15,7 @@ from microdelay.record import activities
 from microdelay.record.events import state
 from microdelay.record.measure import hide, timed_async
 from microdelay.record.patches import replace, unnoticed
+from microdelay.record.probes.asyncio import joins_group
 from microdelay.record.trouble import stand_aside
 from microdelay.spans import POOL
 
@@ -23,6 +25,7 @@ def install(backend: ModuleType) -> None:
     replace(backend.CapacityLimiter, "acquire_on_behalf_of", _acquire)
     replace(backend.AsyncIOBackend, "run_sync_in_worker_thread", _handed_over)
     replace(backend.WorkerThread, "_report_result", _report)
+    replace(backend.TaskGroup, "__aexit__", joins_group)
 
 
 def _acquire(acquire: Callable[..., Any]) -> Callable[..., Any]:

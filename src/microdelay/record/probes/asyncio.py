@@ -4,20 +4,23 @@ the event loop itself waits for: names, connections, handshakes."""
 from __future__ import annotations
 
 import asyncio as _asyncio
-from asyncio import base_events, events, selector_events, tasks
-from collections.abc import Callable
+import sys
+from _thread import get_ident
+from asyncio import base_events, events, futures, selector_events, taskgroups
+from asyncio import tasks as asyncio_tasks
+from collections.abc import Callable, Iterable
+from functools import partial
 from types import ModuleType
 from typing import Any
 
-from microdelay.record import activities, calls
-from microdelay.record.events import END, STEP, now, push, state
+from microdelay.record import activities, calls, tasks
+from microdelay.record.events import STEP, now, push, state
 from microdelay.record.measure import Details, hide, timed, timed_async
 from microdelay.record.patches import replace, replace_in_all, unnoticed
+from microdelay.record.sampler import running_tasks
+from microdelay.record.tasks import Life
 from microdelay.record.trouble import stand_aside
 from microdelay.spans import CONNECT, DNS, JOIN, SLEEP, TLS
-
-COALESCE_NS = 50_000
-"""A task that waits for less is taken to have run on: its wait is not worth an event."""
 
 CALLBACK_FLOOR_NS = 1_000_000
 """Callbacks (not tasks) that keep the loop longer are written down."""
@@ -26,22 +29,15 @@ MAX_CAUSES = 10_000
 """Scheduled callbacks whose origin is remembered; cancelled ones never run and would stay."""
 
 _causes: dict[int, int] = {}
+
+_Birth = tuple[Any, int, calls.Site, int]
+_births: list[_Birth] = []
+"""Tasks that are being created: coroutine, creator, its site, time. One that is eager runs before it is known."""
+
 _get_running_loop = events._get_running_loop
-_task_of_loop = tasks.current_task
+_task_of_loop = asyncio_tasks.current_task
 
-
-class _Life:
-    """What is known of a task between two of its steps."""
-
-    __slots__ = ("begun", "cause", "id", "ready", "run_end", "run_start")
-
-    def __init__(self, activity: int) -> None:
-        self.id = activity
-        self.begun = 0  # start of the first step
-        self.run_start = 0  # start of the run that is not written yet
-        self.run_end = 0
-        self.ready = 0
-        self.cause = 0
+_HAS_EAGER = sys.version_info >= (3, 12)
 
 
 def install(asyncio: ModuleType) -> None:
@@ -49,18 +45,21 @@ def install(asyncio: ModuleType) -> None:
     loop = base_events.BaseEventLoop
     calls.end_stacks_at(events.Handle._run.__code__)
     activities.current_task = _current
-    replace(loop, "create_task", _create_task)
+    replace(loop, "create_task", create_task)
+    replace(loop, "run_forever", run_forever)
     replace(loop, "call_soon", _call_soon)
     replace(loop, "call_soon_threadsafe", _call_soon)
     replace(events.Handle, "_run", _run)
-    pause = "asyncio.sleep"
-    replace_in_all((tasks, _asyncio), "sleep", lambda sleep: timed_async(sleep, SLEEP, pause, _pause, COALESCE_NS))
-    replace(loop, "run_until_complete", lambda run: timed(run, JOIN, "run_until_complete", _main_task))
-    replace(loop, "getaddrinfo", lambda look_up: timed_async(look_up, DNS, "dns", _name))
+    replace(asyncio_tasks, "_wait", joins_all)
+    replace(taskgroups.TaskGroup, "__aexit__", joins_group)
+    replace_in_all((futures, _asyncio), "wrap_future", _carry)
+    replace_in_all((asyncio_tasks, _asyncio), "sleep", _sleep)
+    replace(loop, "run_until_complete", lambda run: timed(run, JOIN, "run_until_complete", main_task))
+    replace(loop, "getaddrinfo", lambda look_up: timed_async(look_up, DNS, "dns", host_name))
     replace(
         selector_events.BaseSelectorEventLoop,
         "sock_connect",
-        lambda connect: timed_async(connect, CONNECT, "connect", _address),
+        lambda connect: timed_async(connect, CONNECT, "connect", address),
     )
     replace(loop, "_create_connection_transport", _handshake)
 
@@ -73,34 +72,68 @@ def _current() -> int:
     return 0 if task is None else _life(task).id
 
 
-def _life(task: Any) -> _Life:
-    life: _Life | None = getattr(task, "_microdelay", None)
+def _running(loop: Any) -> Life | None:
+    """Give the life of the task that runs in a loop, from whichever thread it is asked."""
+    task = _task_of_loop(loop) if loop is not None else None
+    return None if task is None else _life(task)
+
+
+def _life(task: Any) -> Life:
+    life: Life | None = getattr(task, "_microdelay", None)
     if life is None or not activities.is_known(life.id):
         coroutine = task.get_coro()
-        name = getattr(coroutine, "__qualname__", "") or type(coroutine).__name__
-        life = task._microdelay = _Life(activities.create("task", name))
+        birth = next((each for each in _births if each[0] is coroutine), (coroutine,))
+        life = task._microdelay = tasks.created(*birth)
     return life
 
 
-def _create_task(create_task: Callable[..., Any]) -> Callable[..., Any]:
+def create_task(create: Callable[..., Any]) -> Callable[..., Any]:
+    """Follow each task from where it is created; one that begins at once (an eager one) interrupts its creator."""
+
     def wrapper(self: Any, coro: Any, **kwargs: Any) -> Any:
-        created = now()
+        birth = None
+        created_ns = now()
+        if state.on:
+            try:
+                birth = coro, *activities.here(2), created_ns
+                if _HAS_EAGER:
+                    _births.append(birth)
+            except Exception as problem:
+                stand_aside("create task", problem)
         try:
-            task = create_task(self, coro, **kwargs)
+            task = create(self, coro, **kwargs)
         except BaseException as error:
             hide(error)
             raise
+        finally:
+            if birth in _births:
+                _births.remove(birth)
         _hide_source(task)
-        if state.on and not hasattr(task, "_microdelay"):
+        if birth is not None:
             try:
-                parent, site = activities.here(2)
-                name = getattr(coro, "__qualname__", "") or type(coro).__name__
-                task._microdelay = _Life(activities.create("task", name, parent, site, created))
+                _born(self, task, birth)
             except Exception as problem:
                 stand_aside("create task", problem)
         return task
 
-    return unnoticed(wrapper, create_task)
+    return unnoticed(wrapper, create)
+
+
+def _born(loop: Any, task: Any, birth: _Birth) -> None:
+    coroutine, _, site, start = birth
+    life = getattr(task, "_microdelay", None)
+    if life is None:
+        life = task._microdelay = tasks.created(*birth)
+    if not _HAS_EAGER or life.begun or not (task.done() or getattr(coroutine, "cr_suspended", False)):
+        return
+    end = now()
+    creator = _running(loop)
+    life.begun = life.run_start = life.run_end = end
+    if creator is not None and creator.run_start and end - start >= tasks.COALESCE_NS:
+        life.begun = life.run_start = start
+        creator.gives_way(life, start, end, site)
+    if task.done():
+        life.ends(end)
 
 
 def _hide_source(made: Any) -> None:
@@ -143,6 +176,18 @@ def _call_soon(call_soon: Callable[..., Any]) -> Callable[..., Any]:
     return unnoticed(wrapper, call_soon)
 
 
+def scheduled(handle: Any) -> None:
+    """Note the same for a handle that is going to be run."""
+    is_outside = _get_running_loop() is None
+    cause = activities.local.activity if is_outside else _current() or activities.local.cause
+    task = _stepping(handle._callback)
+    life = getattr(task, "_microdelay", None) if task is not None else None
+    if life is not None:
+        life.ready, life.cause = now(), cause
+    else:
+        _remember(id(handle), cause)
+
+
 def _remember(key: int, cause: int) -> None:
     """Keep the origin of a callback until it runs; one without replaces that of a cancelled one at its address."""
     if not cause:
@@ -174,7 +219,7 @@ def _run(run: Callable[..., Any]) -> Callable[..., Any]:
             task = _stepping(self._callback)
             if task is not None and state.on:
                 life = _life(task)
-                _resumed(life, task, start)
+                life.resumes(task.get_coro(), _awaited(task, life) if life.begun else (), start)
         except Exception as problem:
             stand_aside("task step", problem)
         try:
@@ -190,8 +235,7 @@ def _run(run: Callable[..., Any]) -> Callable[..., Any]:
         if life is not None:
             life.run_end = end = now()
             if done:
-                push((STEP, life.id, life.run_start, end, 0, 0, 0, *calls.NOWHERE, "", ()))
-                push((END, life.id, life.begun, end))
+                life.ends(end)
 
     return unnoticed(wrapper, run)
 
@@ -215,60 +259,104 @@ def _run_callback(run: Callable[..., Any], handle: Any, start: int) -> None:
         push((STEP, activities.current(), start, end, end, 0, 0, *calls.NOWHERE, f"callback {name}", ()))
 
 
-def _resumed(life: _Life, task: Any, start: int) -> None:
-    """Write the run before this step and the wait between them, unless the wait was too short to matter.
-
-    Pushes (STEP, activity, run's start_ns, run's end_ns, resumed_ns, ready_ns, cause, invocation, code, offset, what
-    was awaited, activities that were awaited); resumed_ns is 0 for a task's last run.
-    """
-    if not life.begun:
-        life.begun = life.run_start = start
-    elif start - life.run_end >= COALESCE_NS:
-        site, awaited = _suspended_at(task, life)
-        joins = _awaited_tasks(task)
-        push((STEP, life.id, life.run_start, life.run_end, start, life.ready, life.cause, *site, awaited, joins))
-        life.run_start = start
-    life.ready = life.cause = 0
-
-
-def _suspended_at(task: Any, life: _Life) -> tuple[calls.Site, str]:
-    """Give the user's innermost await of a suspended task, and the name of what is awaited below it."""
-    site, awaited = calls.NOWHERE, ""
-    waiting = task.get_coro()
-    for _ in range(calls.MAX_FRAMES):
-        frame = getattr(waiting, "cr_frame", None) or getattr(waiting, "gi_frame", None)
-        if frame is None:
-            break
-        code = frame.f_code
-        awaited = code.co_qualname
-        if calls.is_user_file(code.co_filename):
-            site = calls.mark_suspended(frame, life.id, life.run_end, site), code, frame.f_lasti
-        waiting = getattr(waiting, "cr_await", None) or getattr(waiting, "gi_yieldfrom", None)
-    return site, awaited
-
-
-def _awaited_tasks(task: Any) -> tuple[int, ...]:
-    """Give the activities that a task awaits directly or through `gather`."""
+def _awaited(task: Any, life: Life) -> tuple[int, ...]:
+    """Give the activities that a task awaits: directly, through `gather`, `wait`, a group, or in another thread."""
     future = getattr(task, "_fut_waiter", None)
-    awaited = getattr(future, "_children", None) or (future,)
-    lives = [getattr(each, "_microdelay", None) for each in awaited]
-    return tuple(life.id for life in lives if isinstance(life, _Life))
+    awaited = [each for each in life.group if each.done()] or getattr(future, "_children", None) or (future,)
+    known = [getattr(each, "_microdelay", None) for each in awaited]
+    return tuple(each.id if isinstance(each, Life) else each for each in known if each is not None)
 
 
-def _main_task(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+def _waiting_for(wait: Callable[..., Any], group_of: Callable[[Any], Iterable[Any]]) -> Callable[..., Any]:
+    """Note whom a task waits for, through a future that does not tell."""
+
+    async def wrapper(first: Any, *args: Any, **kwargs: Any) -> Any:
+        life = _running(_get_running_loop()) if state.on else None
+        if life is not None:
+            life.group = tuple(group_of(first))
+        try:
+            return await wait(first, *args, **kwargs)
+        except BaseException as error:
+            hide(error)
+            raise
+        finally:
+            if life is not None:
+                life.group = ()
+
+    return unnoticed(wrapper, wait)
+
+
+def joins_all(wait: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a coroutine function that waits for the tasks that it is given."""
+    return _waiting_for(wait, lambda tasks: tasks)
+
+
+def joins_group(leave: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap the method of a task group that waits for the group's tasks."""
+    return _waiting_for(leave, lambda group: getattr(group, "_tasks", ()))
+
+
+def _carry(wrap: Callable[..., Any]) -> Callable[..., Any]:
+    """Let the future that stands for another thread's work know which work."""
+
+    def wrapper(future: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            wrapped = wrap(future, *args, **kwargs)
+        except BaseException as error:
+            hide(error)
+            raise
+        work = getattr(future, "_microdelay", None)
+        if wrapped is not future and isinstance(work, int):
+            wrapped._microdelay = work
+        return wrapped
+
+    return unnoticed(wrapper, wrap)
+
+
+def run_forever(run: Callable[..., Any]) -> Callable[..., Any]:
+    """Let the sampler know which task runs in the loop's thread."""
+
+    def wrapper(self: Any) -> None:
+        thread = get_ident()
+        before = running_tasks.get(thread)
+        running_tasks[thread] = partial(_task_in, self)
+        try:
+            run(self)
+        except BaseException as error:
+            hide(error)
+            raise
+        finally:
+            if before is None:
+                running_tasks.pop(thread, None)
+            else:
+                running_tasks[thread] = before
+
+    return unnoticed(wrapper, run)
+
+
+def _task_in(loop: Any) -> int:
+    life = _running(loop)
+    return life.id if life is not None else 0
+
+
+def main_task(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
     life = getattr(args[1], "_microdelay", None)
-    return {"joins": (life.id,)} if isinstance(life, _Life) else {}
+    return {"joins": (life.id,)} if isinstance(life, Life) else {}
+
+
+def _sleep(sleep: Callable[..., Any]) -> Callable[..., Any]:
+    return timed_async(sleep, SLEEP, "asyncio.sleep", _pause, tasks.COALESCE_NS)
 
 
 def _pause(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
     return {"seconds": float(args[0])} if args else {}
 
 
-def _name(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+def host_name(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
     return {"server.address": str(args[1])} if len(args) > 1 else {}
 
 
-def _address(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+def address(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
     address = args[2] if len(args) > 2 else None
     if isinstance(address, tuple) and len(address) >= 2:
         return {"server.address": str(address[0]), "server.port": int(address[1])}

@@ -1,0 +1,75 @@
+"""The life of a task of an event loop: when it ran, what it awaited where, who made it ready, whom it waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from microdelay.record import activities, calls
+from microdelay.record.events import END, STEP, push
+
+COALESCE_NS = 50_000
+"""A task that waits for less is taken to have run on: its wait is not worth an event."""
+
+TRAPS = frozenset({"_real_async_yield", "_async_yield", "wait_task_rescheduled"})
+"""Functions in which every task of trio waits, whatever for."""
+
+
+class Life:
+    """What is known of a task between two of its steps."""
+
+    __slots__ = ("begun", "cause", "group", "id", "ready", "run_end", "run_start")
+
+    def __init__(self, activity: int) -> None:
+        self.id = activity
+        self.begun = 0  # start of the first step
+        self.run_start = 0  # start of the run that is not written yet
+        self.run_end = 0
+        self.ready = 0
+        self.cause = 0
+        self.group: Iterable[Any] = ()  # tasks that it waits for through something else than a future of theirs
+
+    def resumes(self, coroutine: Any, joins: tuple[int, ...], start: int) -> None:
+        """Write the run before this step and the wait between them, unless the wait was too short to matter.
+
+        Pushes (STEP, activity, run's start_ns, run's end_ns, resumed_ns, ready_ns, cause, invocation, code, offset,
+        what was awaited, activities that were awaited); resumed_ns is 0 for a task's last run.
+        """
+        if not self.begun:
+            self.begun = self.run_start = start
+        elif start - self.run_end >= COALESCE_NS:
+            site, awaited = self._suspended_at(coroutine)
+            push((STEP, self.id, self.run_start, self.run_end, start, self.ready, self.cause, *site, awaited, joins))
+            self.run_start = start
+        self.ready = self.cause = 0
+
+    def gives_way(self, child: Life, start: int, end: int, site: calls.Site) -> None:
+        """Write that a child which began at once, from `start` to `end`, ran in the middle of this task's step."""
+        push((STEP, self.id, self.run_start, start, end, end, child.id, *site, "eager task", ()))
+        self.run_start = end
+
+    def ends(self, end: int) -> None:
+        """Write the last run."""
+        push((STEP, self.id, self.run_start, end, 0, 0, 0, *calls.NOWHERE, "", ()))
+        push((END, self.id, self.begun, end))
+
+    def _suspended_at(self, waiting: Any) -> tuple[calls.Site, str]:
+        """Give the user's innermost await of a suspended coroutine, and the name of what is awaited below it."""
+        site, awaited = calls.NOWHERE, ""
+        for _ in range(calls.MAX_FRAMES):
+            frame = getattr(waiting, "cr_frame", None) or getattr(waiting, "gi_frame", None)
+            if frame is None:
+                break
+            code = frame.f_code
+            if code.co_name not in TRAPS:
+                awaited = code.co_qualname
+            if calls.is_user_file(code.co_filename):
+                site = calls.mark_suspended(frame, self.id, self.run_end, site), code, frame.f_lasti
+            waiting = getattr(waiting, "cr_await", None) or getattr(waiting, "gi_yieldfrom", None)
+        return site, awaited
+
+
+def created(coroutine: Any, parent: int = 0, site: calls.Site = calls.NOWHERE, created_ns: int = 0) -> Life:
+    """Begin the life of a task that was created at `site` in `parent`."""
+    name = getattr(coroutine, "__qualname__", "") or type(coroutine).__name__
+    return Life(activities.create("task", name, parent, site, created_ns))
