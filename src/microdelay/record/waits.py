@@ -90,7 +90,8 @@ def ended(
     end_ns = now()
     if end_ns - start_ns < floor_ns or not state.on:
         return
-    caller = _caller(sys._getframe(2), reach)
+    frame = sys._getframe(1).f_back  # None where C code calls the wrapper in a thread's first frame
+    caller = _caller(frame, reach) if frame is not None else None
     if caller is not None:
         record(caller[0] or kind, caller[1] or name, start_ns, end_ns, NO_CPU, details, error, 2)
 

@@ -62,5 +62,8 @@ def _find_and_load(find_and_load: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _record(name: str, start_ns: int, error: BaseException | None) -> None:
-    if state.on and not name.startswith("microdelay") and not is_loading(sys._getframe(2)):
-        record(IMPORT, name, start_ns, now(), NO_CPU, NO_DETAILS, error, 2)
+    # The interpreter itself imports, to print an exception for one: then there is no frame around the wrapper.
+    frame = sys._getframe(1).f_back
+    if frame is None or not state.on or name.startswith("microdelay") or is_loading(frame):
+        return
+    record(IMPORT, name, start_ns, now(), NO_CPU, NO_DETAILS, error, 2)
