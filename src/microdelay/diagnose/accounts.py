@@ -102,7 +102,7 @@ def _wait(recording: Recording, step: Step, start: int, end: int, total: Counter
         _interval(recording, latest.id, began, max(began, over), total, depth - 1)
         total[LOOP] += end - max(began, over)
     else:
-        total[kind or (TASK if step.site is not None else UNEXPLAINED)] += end - start
+        total[kind or (TASK if step.site is not None or step.on else UNEXPLAINED)] += end - start
 
 
 def _run(recording: Recording, activity: int, start: int, end: int, total: Counter[str]) -> None:

@@ -38,24 +38,24 @@ current_task: Callable[[], int] = no_task
 """Gives the activity of the running asyncio task, 0 outside of one; the asyncio probe puts the real one here."""
 
 
-_first_id = 0  # activities of earlier recordings have smaller ids
+first_id = 0  # activities of earlier recordings have smaller ids
 
 
 def begin() -> None:
     """Begin a recording: what earlier ones knew of the running threads and tasks counts no more."""
-    global _first_id  # noqa: PLW0603
-    _first_id = next(_ids)
+    global first_id  # noqa: PLW0603
+    first_id = next(_ids)
 
 
 def is_known(activity: int) -> bool:
     """Tell whether an activity is of this recording."""
-    return activity > _first_id
+    return activity > first_id
 
 
 def current() -> int:
     """Give the activity that is running now: the task if there is one, else the work item or thread."""
     activity = current_task() or local.activity
-    return activity if activity > _first_id else _adopt_thread()
+    return activity if activity > first_id else _adopt_thread()
 
 
 def create(kind: str, name: str, parent: int = 0, site: Site = NOWHERE, created_ns: int = 0) -> int:
@@ -131,7 +131,7 @@ def _adopt_thread() -> int:
 def adopt(thread: int) -> int:
     """Give the activity of a thread, which gets one if it has none yet."""
     activity = by_thread.get(thread, 0)
-    if activity <= _first_id:
+    if activity <= first_id:
         # Not `threading.current_thread()`: it would make a thread of another origin known to the program.
         known = threading._active.get(thread)  # type: ignore[attr-defined]
         activity = by_thread[thread] = create("thread", known.name if known is not None else "thread")

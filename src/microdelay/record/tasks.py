@@ -11,6 +11,9 @@ from microdelay.record.events import END, STEP, push
 COALESCE_NS = 50_000
 """A task that waits for less is taken to have run on: its wait is not worth an event."""
 
+WALK_NS = 200_000
+"""A shorter wait is written without its place: to walk through what the task awaits takes 5 µs."""
+
 TRAPS = frozenset({"_real_async_yield", "_async_yield", "wait_task_rescheduled"})
 """Functions in which every task of trio waits, whatever for."""
 
@@ -29,19 +32,24 @@ class Life:
         self.cause = 0
         self.group: Iterable[Any] = ()  # tasks that it waits for through something else than a future of theirs
 
+    def steps(self, coroutine: Any, start: int) -> None:
+        """Note that a step begins; a wait before it that was too short to matter is taken for a part of the run."""
+        if not self.begun:
+            self.begun = self.run_start = start
+        elif start - self.run_end >= COALESCE_NS:
+            self.resumes(coroutine, (), start)
+        self.ready = self.cause = 0
+
     def resumes(self, coroutine: Any, joins: tuple[int, ...], start: int) -> None:
-        """Write the run before this step and the wait between them, unless the wait was too short to matter.
+        """Write the run before this step and the wait between them.
 
         Pushes (STEP, activity, run's start_ns, run's end_ns, resumed_ns, ready_ns, cause, invocation, code, offset,
         what was awaited, activities that were awaited); resumed_ns is 0 for a task's last run.
         """
-        if not self.begun:
-            self.begun = self.run_start = start
-        elif start - self.run_end >= COALESCE_NS:
-            site, awaited = self._suspended_at(coroutine)
-            push((STEP, self.id, self.run_start, self.run_end, start, self.ready, self.cause, *site, awaited, joins))
-            self.run_start = start
-        self.ready = self.cause = 0
+        is_long = start - self.run_end >= WALK_NS
+        site, awaited = self._suspended_at(coroutine) if is_long else (calls.NOWHERE, "await")
+        push((STEP, self.id, self.run_start, self.run_end, start, self.ready, self.cause, *site, awaited, joins))
+        self.run_start = start
 
     def gives_way(self, child: Life, start: int, end: int, site: calls.Site) -> None:
         """Write that a child which began at once, from `start` to `end`, ran in the middle of this task's step."""

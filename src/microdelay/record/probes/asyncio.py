@@ -10,7 +10,7 @@ from asyncio import base_events, events, futures, selector_events, taskgroups
 from asyncio import tasks as asyncio_tasks
 from collections.abc import Callable, Iterable
 from functools import partial
-from types import ModuleType
+from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from microdelay.record import activities, calls, tasks
@@ -27,6 +27,11 @@ CALLBACK_FLOOR_NS = 1_000_000
 
 MAX_CAUSES = 10_000
 """Scheduled callbacks whose origin is remembered; cancelled ones never run and would stay."""
+
+_STEPS = frozenset({"TaskWakeup", "task_wakeup", "__step", "__wakeup", "_Task__step", "_Task__wakeup"})
+"""Names of the methods, in C and in Python, that run a task on."""
+
+_PYTHON_TASKS = asyncio_tasks.Task is asyncio_tasks._PyTask  # type: ignore[attr-defined]  # not those written in C
 
 _causes: dict[int, int] = {}
 
@@ -108,7 +113,8 @@ def create_task(create: Callable[..., Any]) -> Callable[..., Any]:
         finally:
             if birth in _births:
                 _births.remove(birth)
-        _hide_source(task)
+        if getattr(self, "_debug", True):
+            _hide_source(task)
         if birth is not None:
             try:
                 _born(self, task, birth)
@@ -145,32 +151,33 @@ def _hide_source(made: Any) -> None:
 
 def _call_soon(call_soon: Callable[..., Any]) -> Callable[..., Any]:
     """Note when a task is made ready to run, and by which activity."""
+    local = activities.local
 
     def wrapper(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
-        ready = now()
         outside = _get_running_loop() is None
         if outside and state.on:
             # From another thread: the loop may run the handle before it is known here.
-            _remember(id(callback), activities.local.activity)
+            _remember(id(callback), local.activity)
         try:
             handle = call_soon(self, callback, *args, context=context)
         except BaseException as error:
             hide(error)
             raise
-        _hide_source(handle)
+        # What each step of each task goes through is written out rather than called.
+        if self._debug:
+            _hide_source(handle)
         if outside or not state.on:
             return handle
-        try:
-            cause = _current() or activities.local.cause
-            task = _stepping(callback)
-            if task is not None:
-                life = getattr(task, "_microdelay", None)
-                if life is not None:
-                    life.ready, life.cause = ready, cause
-            else:
-                _remember(id(handle), cause)
-        except Exception as problem:
-            stand_aside("call_soon", problem)
+        kind = type(callback)
+        if kind is MethodType or kind is FunctionType:
+            task = _stepping(callback) if _PYTHON_TASKS else None
+        else:
+            task = getattr(callback, "__self__", None)
+        life = None if task is None else getattr(task, "_microdelay", None)
+        if type(life) is Life:
+            life.ready, life.cause = now(), local.cause
+        elif local.cause or _causes:
+            _remember(id(handle), local.cause)
         return handle
 
     return unnoticed(wrapper, call_soon)
@@ -178,8 +185,8 @@ def _call_soon(call_soon: Callable[..., Any]) -> Callable[..., Any]:
 
 def scheduled(handle: Any) -> None:
     """Note the same for a handle that is going to be run."""
-    is_outside = _get_running_loop() is None
-    cause = activities.local.activity if is_outside else _current() or activities.local.cause
+    local = activities.local
+    cause = local.activity if _get_running_loop() is None else local.cause
     task = _stepping(handle._callback)
     life = getattr(task, "_microdelay", None) if task is not None else None
     if life is not None:
@@ -200,63 +207,58 @@ def _remember(key: int, cause: int) -> None:
 
 def _stepping(callback: Any) -> Any:
     """Give the task that a callback is a step of, None for every other callback."""
-    kind = type(callback).__name__
-    if kind == "TaskStepMethWrapper":
-        return callback.__self__
-    name = getattr(callback, "__name__", "")
-    if (kind == "builtin_function_or_method" and name in ("TaskWakeup", "task_wakeup")) or (
-        kind == "method" and name in ("__step", "__wakeup")
-    ):
-        return callback.__self__
-    return None
+    kind = type(callback)
+    if kind is BuiltinMethodType or kind is MethodType:
+        return callback.__self__ if callback.__name__ in _STEPS else None
+    return callback.__self__ if kind.__name__ == "TaskStepMethWrapper" else None
 
 
 def _run(run: Callable[..., Any]) -> Callable[..., Any]:
+    local = activities.local
+
     def wrapper(self: Any) -> None:
         life = task = None
         start = now()
         try:
             task = _stepping(self._callback)
             if task is not None and state.on:
-                life = _life(task)
-                life.resumes(task.get_coro(), _awaited(task, life) if life.begun else (), start)
+                life = getattr(task, "_microdelay", None)
+                if type(life) is not Life or life.id <= activities.first_id:
+                    life = _life(task)
+                local.cause = life.id
+                if not life.begun:  # as `Life.steps` does
+                    life.begun = life.run_start = start
+                elif start - life.run_end >= tasks.COALESCE_NS:
+                    life.resumes(task.get_coro(), _awaited(task, life), start)
+                life.ready = life.cause = 0
+            elif _causes:
+                local.cause = _causes.pop(id(self), 0) or _causes.pop(id(self._callback), 0)
         except Exception as problem:
             stand_aside("task step", problem)
         try:
-            if life is None:
-                _run_callback(run, self, start)
-            else:
-                run(self)
+            run(self)
         except BaseException as error:
             hide(error)
             raise
-        done = task is not None and task.done()
+        end = now()
+        local.cause = 0
+        if life is None:
+            if end - start >= CALLBACK_FLOOR_NS and state.on:
+                _write_callback(self, start, end)
+            return
+        life.run_end = end
+        done = task.done()  # type: ignore[union-attr]
         del self, task  # as `Handle._run` does: the traceback of the task's exception may keep this frame alive
-        if life is not None:
-            life.run_end = end = now()
-            if done:
-                life.ends(end)
+        if done:
+            life.ends(end)
 
     return unnoticed(wrapper, run)
 
 
-def _run_callback(run: Callable[..., Any], handle: Any, start: int) -> None:
-    local = activities.local
+def _write_callback(handle: Any, start: int, end: int) -> None:
     callback = handle._callback
-    local.cause = _causes.pop(id(handle), 0) or _causes.pop(id(callback), 0)
     name = getattr(callback, "__qualname__", "") or type(callback).__name__
-    del callback
-    try:
-        run(handle)
-    except BaseException as error:
-        hide(error)
-        raise
-    finally:
-        local.cause = 0
-    end = now()
-    del handle
-    if end - start >= CALLBACK_FLOOR_NS and state.on:
-        push((STEP, activities.current(), start, end, end, 0, 0, *calls.NOWHERE, f"callback {name}", ()))
+    push((STEP, activities.current(), start, end, end, 0, 0, *calls.NOWHERE, f"callback {name}", ()))
 
 
 def _awaited(task: Any, life: Life) -> tuple[int, ...]:

@@ -84,7 +84,7 @@ class _Instrument:
         """Let what waits from here on be the task's."""
         life = self._lives.get(task)
         if life is not None and state.on:
-            life.resumes(task.coro, (), now())
+            life.steps(task.coro, now())
             self._running = life
             self._before = activities.local.activity
             activities.local.activity = life.id
