@@ -8,8 +8,10 @@ program's own runs for it.
 from __future__ import annotations
 
 import itertools
+import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from types import FrameType
 from typing import Any
 
 from microdelay.record import redact
@@ -45,11 +47,16 @@ has_origins = False
 
 
 class _Local(threading.local):
-    orm = ""  # the mapper, and what it was asked for, whose statement runs
-    template = ""  # the template's file and line that is being rendered
+    orm = ""  # the mapper whose statement runs, and what it was asked for
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []  # of templates that are being rendered, outermost first
 
 
 local = _Local()
+
+template_of: Callable[[FrameType], str] | None = None
+"""Gives `FILE:LINE` of a template that asks for what is done at a frame, "" where it is no template that does."""
 
 orm_of: dict[str, str] = {}
 """Of statements that a mapper made and that may run in another thread or task than the one that asked: its name."""
@@ -111,8 +118,9 @@ def origin(details: Details, text: str) -> None:
     orm = local.orm or (orm_of.get(text) if orm_of else "")
     if orm:
         details["microdelay.orm"] = orm
-    if local.template:
-        details["microdelay.template"] = local.template
+    template = template_of(sys._getframe(1)) if template_of is not None else ""
+    if template:
+        details["microdelay.template"] = template
 
 
 def remember_orm(text: str, orm: str) -> None:

@@ -154,13 +154,13 @@ class _Builder:
             (sent if is_sent else received)[span].add(value)
         nothing: frozenset[int] = frozenset()
         cpu = {span: (start, used) for span, start, used in self._rows(b"CPUT")}
-        shapes: dict[int, tuple[str, str, dict[str, Any], str]] = {}
+        shapes: dict[int, tuple[str, str, dict[str, Any], str, Place | None]] = {}
         for shape, kind, name, first, attributes, error in self._rows(b"SHAP"):
             added = json.loads(self._text(attributes) or "{}")
             whole = shapes[first][2] | added if first else added
-            shapes[shape] = self._text(kind), self._text(name), whole, self._text(error)
+            shapes[shape] = self._text(kind), self._text(name), whole, self._text(error), _template(whole)
         for key, start, duration, activity, invocation, site, shape, input_, output in self._rows(b"SPAN"):
-            kind_, name_, attributes_, error_ = shapes[shape]
+            kind_, name_, attributes_, error_, template = shapes[shape]
             cpu_start, cpu_ns = cpu.get(key, (-1, -1))
             yield Span(
                 id=key,
@@ -170,7 +170,7 @@ class _Builder:
                 end_ns=start + duration,
                 activity=activity,
                 invocation=invocation,
-                site=self._places.get(site),
+                site=template or self._places.get(site),
                 attributes=attributes_,
                 input=input_,
                 output=output,
@@ -251,6 +251,12 @@ class _Builder:
 
 def _order(span: Span) -> tuple[int, int, int]:
     return span.start_ns, -span.end_ns, -span.id
+
+
+def _template(attributes: Mapping[str, Any]) -> Place | None:
+    """Give the line of a template that a span stands at rather than at a line of Python."""
+    file, colon, line = str(attributes.get("microdelay.template", "")).rpartition(":")
+    return Place(file, int(line), "template") if colon else None
 
 
 def _placed(span: Span, activities: Mapping[int, Activity]) -> Span:
