@@ -83,6 +83,8 @@ remote()
 long_ago()
 trace.get_tracer("opentelemetry.instrumentation.requests").start_span("left out").end()
 tracer.start_span("never ended")
+with tracer.start_as_current_span("execute_tool weather"):
+    trace.get_current_span().set_attribute("gen_ai.operation.name", "execute_tool")
 """
 
 SECRETS = [f"secret-{word}" for word in ("one", "two", "three", "four", "five", "six", "seven")] + ["8127343", "word@"]
@@ -177,6 +179,7 @@ def test_spans_without_a_provider_are_recorded_with_kind_and_place(api_only: Rec
     assert (query.kind, query.attributes["db.query.text"]) == ("db", "SELECT name FROM people WHERE mail = ?")
     assert named(api_only, "decorated").kind == "internal"
     assert named(api_only, "GET").kind == "server"
+    assert named(api_only, "execute_tool weather").kind == "tool"
     assert api_only.done["troubles"] == {}
 
 

@@ -19,6 +19,9 @@ _OPERATIONS = {
     "chat": LLM, "text_completion": LLM, "generate_content": LLM, "embeddings": LLM,
     "invoke_agent": AGENT, "create_agent": AGENT, "invoke_workflow": AGENT, "execute_tool": TOOL,
 }  # fmt: skip
+_TELLING = frozenset({"create_agent", "execute_tool", "invoke_agent", "invoke_workflow"})
+"""Operations that say what a span is where its name begins with them and its attributes are not seen."""
+
 _OTHER_KINDS = {
     "LLM": LLM, "EMBEDDING": LLM, "AGENT": AGENT, "TOOL": TOOL,  # OpenInference
     "workflow": AGENT, "agent": AGENT, "tool": TOOL,  # Traceloop
@@ -59,6 +62,9 @@ def kind_of(facts: Facts) -> str:
         return SERVER if operation == "process" else QUEUE  # a message that this program works off is its unit of work
     if _any(facts, "db.system.name", "db.system") or facts["otel.scope.name"].rpartition(".")[2] in _DATABASES:
         return DB
+    word, _, rest = str(facts["otel.name"]).partition(" ")
+    if rest and word in _TELLING:
+        return _OPERATIONS[word]
     if role == "CLIENT" and _any(facts, "http.request.method", "http.method", "rpc.system.name", "rpc.system"):
         return HTTP
     return INTERNAL

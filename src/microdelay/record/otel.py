@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from microdelay.record import redact
-from microdelay.record.activities import waited
+from microdelay.record.activities import is_known, waited
 from microdelay.record.calls import Site
 from microdelay.record.events import Label, now, push_span, state
 from microdelay.record.imports import watched
@@ -107,7 +107,7 @@ def finish(
 
     `others` attributes were dropped before.
     """
-    if not state.on:
+    if not state.on or not is_known(begun.activity):  # begun in an earlier recording
         return
     start_ns = begun.start_ns
     if begun.start_time is not None or end_time is not None:
