@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from tests.examples.running import EXAMPLES, Pair, both_ways, functions_of
 
+from microdelay.traces import assemble
+
 TURNS = 3
+PASSAGES = 5
 
 
 @pytest.fixture(scope="module")
@@ -39,3 +44,13 @@ def test_synchronous_tools_run_in_threads_of_their_own(pair: Pair) -> None:
         if span.kind == "db" and span.site is not None and span.site.function == "add_note"
     }
     assert kinds == {"work"}
+
+
+def test_each_turn_is_a_trace_with_its_answers_and_tools(pair: Pair) -> None:
+    traces = assemble(pair.recording)
+    assert [trace.name for trace in traces] == ["invoke_agent LangGraph"] * TURNS
+    for trace in traces:
+        asked = [span.name for span in trace.spans if span.kind == "llm" and "part" not in span.attributes]
+        assert Counter(asked) == {"chat research-1": 3, "embeddings embed-1": 1 + PASSAGES}
+        tools = [span.attributes["gen_ai.tool.name"] for span in trace.spans if span.kind == "tool"]
+        assert sorted(tools) == ["count_citations", "rank_passages", "save_note", "search_papers"]

@@ -12,12 +12,13 @@ from collections.abc import Iterator
 import pytest
 from tests.examples.running import EXAMPLES, PATIENCE_S, Pair, execute, functions_of
 
-from microdelay.traces import read
+from microdelay.traces import assemble, read
 
 pytest.importorskip("greenlet", reason="SQLAlchemy's asyncio side needs it")
 
 SHOP = EXAMPLES / "shop_service"
 REQUESTS = 40
+WARM_UP = 20
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +60,30 @@ def test_nothing_of_it_is_lost(pair: Pair) -> None:
 
 def test_requests_to_the_neighbours_stand_where_they_are_made(pair: Pair) -> None:
     assert "check_out" in functions_of(pair.recording, "http")
+
+
+def test_each_request_is_a_trace_of_its_route(pair: Pair) -> None:
+    traces = assemble(pair.recording)
+    assert len(traces) == WARM_UP + REQUESTS
+    assert {trace.name for trace in traces} == {
+        "GET /customers/{customer_id}/orders",
+        "GET /customers/{customer_id}/cart",
+        "POST /checkout",
+        "GET /products",
+        "GET /reports/turnover",
+    }
+
+
+def test_each_query_stands_where_it_is_made_in_its_request(pair: Pair) -> None:
+    places = {
+        (trace.name, span.site.function, span.attributes["db.system.name"])
+        for trace in assemble(pair.recording)
+        for span in trace.spans
+        if span.kind == "db" and span.site is not None and "part" not in span.attributes
+    }
+    assert {
+        ("GET /customers/{customer_id}/orders", "order_out", "postgresql"),
+        ("GET /customers/{customer_id}/cart", "price_of", "redis"),
+        ("POST /checkout", "check_out", "postgresql"),
+        ("GET /reports/turnover", "turnover", "postgresql"),
+    } <= places

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.examples.running import EXAMPLES, Pair, both_ways, functions_of
 
+from microdelay.traces import assemble
+
 TURNS = 2
 
 
@@ -41,3 +43,13 @@ def test_synchronous_tools_run_in_threads_of_their_own(pair: Pair) -> None:
     ]
     assert len(lines) == TURNS
     assert {pair.recording.activities[span.activity].kind for span in lines} == {"work"}
+
+
+def test_each_message_is_a_trace_with_its_agents_and_tools(pair: Pair) -> None:
+    traces = assemble(pair.recording)
+    assert [trace.name for trace in traces] == ["invoke_agent Triage agent"] * TURNS
+    first = {span.attributes["gen_ai.tool.name"] for span in traces[0].spans if span.kind == "tool"}
+    assert first == {"look_up_contract", "check_line", "find_outages"}
+    second = {span.attributes["gen_ai.tool.name"] for span in traces[1].spans if span.kind == "tool"}
+    assert second >= first | {"list_invoices", "offer_refund"}
+    assert all(any(span.name == "chat triage-1" for span in trace.spans) for trace in traces)
