@@ -15,7 +15,8 @@ from types import FrameType
 from typing import Any
 
 from microdelay.record import redact
-from microdelay.record.measure import Details
+from microdelay.record.measure import NO_DETAILS, Describe, Details
+from microdelay.record.trouble import stand_aside
 
 FETCH_FLOOR_NS = 50_000
 """Rows that the driver holds already, and a transaction in which nothing is to be ended, take less."""
@@ -153,3 +154,12 @@ def server(host: object, port: object, namespace: object) -> Details:
 def as_attributes(target: Details) -> Details:
     """Give the attributes of a span of another kind (CONNECT, POOL) that is about the same connection."""
     return {"db.system.name" if key == "system" else key: value for key, value in target.items()}
+
+
+def described(describe: Describe, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    """Give the details of a call; none where they cannot be had."""
+    try:
+        return describe(result, args, kwargs)
+    except Exception as problem:
+        stand_aside("describe database", problem)
+        return NO_DETAILS

@@ -27,8 +27,7 @@ def _execute(execute: Callable[..., Any]) -> Callable[..., Any]:
         try:
             if not work:
                 return await execute(self, fn, *args, **kwargs)
-            given = functools.partial(fn, *args, **kwargs)
-            result = await execute(self, activities.work_on, work, given)
+            result = await execute(self, _work_on, work, functools.partial(fn, *args, **kwargs))
         except BaseException as error:
             hide(error)
             if work:
@@ -38,6 +37,15 @@ def _execute(execute: Callable[..., Any]) -> Callable[..., Any]:
         return result
 
     return unnoticed(wrapper, execute)
+
+
+def _work_on(work: int, function: Callable[[], Any]) -> Any:
+    try:
+        return activities.work_on(work, function)
+    except BaseException as error:
+        hide(error)
+        hide(error)  # the frame of `work_on`
+        raise
 
 
 def _work(function: Any) -> int:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from microdelay.record import db
-from microdelay.record.measure import Describe, Details, timed_async
-from microdelay.record.patches import replace
+from microdelay.record.db import described
+from microdelay.record.events import now
+from microdelay.record.measure import NO_CPU, Describe, Details, hide, record, timed_async
+from microdelay.record.patches import replace, unnoticed
 from microdelay.spans import CONNECT, DB, POOL
 
 _record: type[Any] = tuple
@@ -25,13 +28,13 @@ def install(asyncpg: ModuleType) -> None:
         _time(connection, name, _statement)
     for name in ("executemany", "fetchmany"):
         _time(connection, name, _many)
-        _time(statement, name, _many_prepared)
+        replace(statement, name, lambda function: _guarded(function, _many_prepared))
     _time(connection, "prepare", _prepared)
     for name in ("_copy_in", "_copy_out"):
         _time(connection, name, _copied)
     _time(connection, "copy_records_to_table", _copied_records)
     for name in ("fetch", "fetchval", "fetchrow"):
-        _time(statement, name, _of_prepared)
+        replace(statement, name, lambda function: _guarded(function, _of_prepared))
     for name in ("_bind_exec", "_bind"):
         _time(asyncpg.cursor.BaseCursor, name, _opened)
     _time(asyncpg.cursor.BaseCursor, "_exec", _fetched, db.FETCH_FLOOR_NS)
@@ -42,6 +45,33 @@ def install(asyncpg: ModuleType) -> None:
 
 def _time(owner: Any, name: str, describe: Describe, floor_ns: int = 0) -> None:
     replace(owner, name, lambda function: timed_async(function, DB, "", describe, floor_ns))
+
+
+def _guarded(function: Callable[..., Any], describe: Describe) -> Callable[..., Any]:
+    """Time a method that is no coroutine function: it may refuse before it gives a coroutine."""
+
+    async def wait(pending: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        start_ns = now()
+        try:
+            result = await pending
+        except BaseException as error:
+            end_ns = now()
+            hide(error)
+            record(DB, "", start_ns, end_ns, NO_CPU, described(describe, None, args, kwargs), error)
+            raise
+        record(DB, "", start_ns, now(), NO_CPU, described(describe, result, args, kwargs))
+        return result
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            pending = function(*args, **kwargs)
+        except BaseException as error:
+            hide(error)
+            raise
+        return unnoticed_wait(pending, args, kwargs)
+
+    unnoticed_wait = unnoticed(wait, function)
+    return unnoticed(wrapper, function)
 
 
 def _target(connection: Any) -> Details:

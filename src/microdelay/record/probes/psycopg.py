@@ -12,10 +12,10 @@ from types import ModuleType
 from typing import Any
 
 from microdelay.record import db
+from microdelay.record.db import described
 from microdelay.record.events import now
-from microdelay.record.measure import NO_CPU, NO_DETAILS, Describe, Details, hide, record, timed, timed_async
-from microdelay.record.patches import Wrap, replace, unnoticed
-from microdelay.record.trouble import stand_aside
+from microdelay.record.measure import NO_CPU, Describe, Details, hide, record, timed, timed_async
+from microdelay.record.patches import Wrap, _put, replace, unnoticed
 from microdelay.spans import CONNECT, DB
 
 TUPLES_OK = 2
@@ -58,7 +58,7 @@ def _install_connect(psycopg: ModuleType) -> None:
     replace(psycopg.Connection, "connect", lambda bound: classmethod(timed(bound.__func__, *connecting)))  # type: ignore[arg-type,return-value,attr-defined]
     replace(psycopg.AsyncConnection, "connect", lambda bound: classmethod(timed_async(bound.__func__, *connecting)))  # type: ignore[arg-type,return-value,attr-defined]
     if psycopg.connect == was:
-        replace(psycopg, "connect", lambda bound: timed(bound, *connecting))
+        _put(psycopg, "connect", psycopg.Connection.connect)  # a bound method, which takes no mark as a wrapper
 
 
 def _exchange(describe: Describe, floor_ns: int = 0) -> Wrap:
@@ -73,24 +73,16 @@ def _exchange(describe: Describe, floor_ns: int = 0) -> Wrap:
                 hide(error)
                 end_ns = now()
                 if end_ns - start_ns >= floor_ns:
-                    record(DB, "", start_ns, end_ns, NO_CPU, _described(describe, None, args, kwargs), error)
+                    record(DB, "", start_ns, end_ns, NO_CPU, described(describe, None, args, kwargs), error)
                 raise
             end_ns = now()
             if end_ns - start_ns >= floor_ns:
-                record(DB, "", start_ns, end_ns, NO_CPU, _described(describe, result, args, kwargs))
+                record(DB, "", start_ns, end_ns, NO_CPU, described(describe, result, args, kwargs))
             return result
 
         return unnoticed(wrapper, generate)
 
     return wrap
-
-
-def _described(describe: Describe, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
-    try:
-        return describe(result, args, kwargs)
-    except Exception as problem:
-        stand_aside("describe psycopg", problem)
-        return NO_DETAILS
 
 
 def _target(connection: Any) -> Details:
