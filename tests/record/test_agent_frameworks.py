@@ -80,7 +80,7 @@ def unchanged(tmp_path: Path, program: Callable[..., Path], plainly: Execute, re
         path = program(source)
         outcome = recorded(path, MODEL=model)
         assert outcome[0] == 0, outcome[2]
-        assert outcome == plainly(path, MODEL=model)
+        assert outcome[:2] == plainly(path, MODEL=model)[:2]  # what is never awaited is told at random on the third
         return read(tmp_path / "program.mdr")
 
     return run
@@ -171,9 +171,9 @@ print(next(graph(weather).stream(ASKED))["llm"]["messages"][0].tool_calls)
 @tool
 def failing(city: str) -> str:
     "Fail."
-    raise KeyError(city)
+    raise KeyError("gone")
 try: failing.invoke({"city": "x"})
-except KeyError: traceback.print_exc()
+except KeyError: print(traceback.format_exc())
 """
     )
     assert not made.warnings
@@ -238,7 +238,7 @@ async def main():
 asyncio.run(main())
 import traceback
 @function_tool(failure_error_function=None)
-def failing(city: str) -> str: raise KeyError(city)
+def failing(city: str) -> str: raise KeyError("gone")
 try: Runner.run_sync(agent(failing), "x")
 except Exception as error: print(type(error), error, error.__cause__)
 print(Runner.run_sync(agent(weather), "x").final_output)
@@ -290,7 +290,7 @@ async def main():
         print(await result.get_output())
 asyncio.run(main())
 import traceback
-def failing(city: str) -> str: raise KeyError(city)
+def failing(city: str) -> str: raise KeyError("gone")
 named_here = agent(failing)
 try: named_here.run_sync("x")
 except KeyError as error: print(repr(error), named_here.name)
@@ -299,7 +299,7 @@ async def main():
     async with within.iter("x") as run: print(type(run), within.name)
     try:
         async with within.iter("x") as run: raise RuntimeError("of the consumer")
-    except RuntimeError: traceback.print_exc()
+    except RuntimeError: print(traceback.format_exc())
     manager = within.iter("x")
     print(type(manager).__name__, type(manager).__module__)
 asyncio.run(main())

@@ -14,6 +14,7 @@ from importlib import import_module
 from importlib.machinery import ExtensionFileLoader, ModuleSpec, SourceFileLoader, SourcelessFileLoader
 from types import ModuleType
 
+from microdelay.record.measure import hide
 from microdelay.record.trouble import stand_aside
 
 _PACKAGE = f"{__package__}.probes"
@@ -86,7 +87,11 @@ class Importer:
 
         def exec_module(module: ModuleType) -> None:
             vars(loader).pop("exec_module", None)
-            loader.exec_module(module)  # type: ignore[union-attr]
+            try:
+                loader.exec_module(module)  # type: ignore[union-attr]
+            except BaseException as error:
+                hide(error)
+                raise
             self.install(module.__name__, module)
 
         # A loader that many modules share (a zip file's), or that takes no attributes, is left alone.
