@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from microdelay.diagnose.accounts import accounts
 from microdelay.spans import Span
 from microdelay.traces import Recording, Trace, assemble, read
 
@@ -172,6 +173,14 @@ def test_a_blocking_endpoint_is_work_that_its_request_waits_for(fastapi: Recordi
     assert 0 < work.created_ns <= work.start_ns < work.end_ns
 
 
+def test_what_tasks_of_a_request_did_is_what_it_waited_for(fastapi: Recording) -> None:
+    _, blocking, stream, *_ = assemble(fastapi)
+    for trace in (blocking, stream):  # the middleware waits at an event for the task that does it all
+        kept = accounts(fastapi, [trace])
+        assert "lock" not in kept
+        assert kept["sleep"] >= 18_000_000
+
+
 def test_calls_that_wait_for_a_worker_thread_wait_for_a_pool(recording: Record) -> None:
     made = recording(
         """
@@ -307,6 +316,7 @@ thread.join()
     first, second, *_ = assemble(made)
     assert (slept(first), slept(second)) == ({0.011}, {0.01})
     assert second.duration_ns >= 30_000_000
+    assert all(0 <= span.cpu_ns < span.duration_ns for span in served(made)[:2])
 
 
 def test_any_wsgi_application(recording: Record) -> None:

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from microdelay.spans import CONTAINERS, WAITS, Span
-from microdelay.traces.model import Recording, Step, Trace
+from microdelay.spans import CONTAINERS, LOCK, WAITS, Span
+from microdelay.spans import QUEUE as QUEUED
+from microdelay.traces.model import Activity, Recording, Step, Trace
 
 OWN_CPU: Final = "cpu"  # the processor, in the program's own code and the libraries between its waits
 LOOP: Final = "waiting for the loop"  # ready to run, while the event loop ran something else
@@ -46,20 +47,37 @@ def _interval(recording: Recording, activity: int, start: int, end: int, total: 
 
 def _of_thread(recording: Recording, activity: int, start: int, end: int, total: Counter[str]) -> None:
     at, cpu_at, gap = start, -1, 0
-    for span in recording.within(activity, start, end):
-        if span.start_ns < at or span.end_ns > end or span.kind in CONTAINERS:
-            continue  # inside the one before, around the interval, or a name for those that follow
-        gap += span.start_ns - at
-        at = span.end_ns
-        _own_times(recording, span, total)
-        if span.cpu_start_ns < 0:
+    for moment, cpu, span in _moments(recording.within(activity, start, end)):
+        until = moment if span is None else span.end_ns
+        if moment < at or until > end:
+            continue  # inside the one before, or around the interval
+        gap += moment - at
+        at = until
+        if span is not None:
+            _own_times(recording, span, total)
+        if cpu < 0:
             continue
         # The thread's processor time between two readings of its clock is what it computed in between.
-        busy = max(0, min(gap, span.cpu_start_ns - cpu_at)) if cpu_at >= 0 else 0
+        busy = max(0, min(gap, cpu - cpu_at)) if cpu_at >= 0 else 0
         total[OWN_CPU] += busy
         total[UNEXPLAINED] += gap - busy
-        gap, cpu_at = 0, span.cpu_start_ns + span.cpu_ns
+        gap, cpu_at = 0, cpu if span is None else cpu + span.cpu_ns
     total[UNEXPLAINED] += gap + max(0, end - at)
+
+
+def _moments(spans: Sequence[Span]) -> Sequence[tuple[int, int, Span | None]]:
+    """Give in order when spans began, with the reading of the thread's CPU clock (-1: none).
+
+    Of those that only name what is inside them it is the two readings that count, if there are any.
+    """
+    moments: list[tuple[int, int, Span | None]] = []
+    for span in spans:
+        if span.kind not in CONTAINERS:
+            moments.append((span.start_ns, span.cpu_start_ns, span))
+        elif span.cpu_start_ns >= 0:
+            moments.append((span.start_ns, span.cpu_start_ns, None))
+            moments.append((span.end_ns, span.cpu_start_ns + span.cpu_ns, None))
+    return sorted(moments, key=lambda moment: moment[0])
 
 
 def _own_times(recording: Recording, outermost: Span, total: Counter[str]) -> None:
@@ -95,6 +113,8 @@ def _wait(recording: Recording, step: Step, start: int, end: int, total: Counter
     kind = _kind_at(recording, step.activity, start, end)
     awaited = [recording.activities[each] for each in step.joins or (step.cause,) if each in recording.activities]
     latest = max((each for each in awaited if each.id != step.activity), key=lambda each: each.end_ns, default=None)
+    if kind in (LOCK, QUEUED) and latest is not None and _is_from(recording, latest, step.activity):
+        kind = None  # it waited for what it had given away, not for others
     if kind is None and latest is not None and depth and latest.start_ns < end:
         began = min(max(latest.start_ns, start), end)
         total[LOOP if latest.kind == "task" else QUEUE] += began - start
@@ -103,6 +123,18 @@ def _wait(recording: Recording, step: Step, start: int, end: int, total: Counter
         total[LOOP] += end - max(began, over)
     else:
         total[kind or (TASK if step.site is not None or step.on else UNEXPLAINED)] += end - start
+
+
+def _is_from(recording: Recording, activity: Activity, origin: int) -> bool:
+    """Tell whether an activity was made by another one, or by what that made."""
+    seen: set[int] = set()
+    made: Activity | None = activity
+    while made is not None and made.id not in seen:
+        if made.parent == origin:
+            return True
+        seen.add(made.id)
+        made = recording.activities.get(made.parent)
+    return False
 
 
 def _run(recording: Recording, activity: int, start: int, end: int, total: Counter[str]) -> None:

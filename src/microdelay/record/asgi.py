@@ -25,40 +25,44 @@ def recorded(call: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap the `__call__` of a class of ASGI applications, so that each request is one span."""
 
     async def wrapper(self: Any, scope: Any, receive: Any, send: Any) -> Any:
+        request = None
         try:
-            if not state.on or scope["type"] != "http" or KEY in scope:
-                return await call(self, scope, receive, send)
-            return await _answer(call, self, scope, receive, send)
+            if state.on and scope["type"] == "http" and KEY not in scope:
+                request = scope[KEY] = Request(scope.get("method"), scope.get("scheme"))
+                send = _noting(send, request)
+            result = await call(self, scope, receive, send)
         except BaseException as error:
             hide(error)
+            if request is not None:
+                request.finish(error)
             raise
+        if request is not None:
+            request.finish()
+        return result
 
     return unnoticed(wrapper, call)
 
 
-async def _answer(call: Callable[..., Any], application: Any, scope: Any, receive: Any, send: Any) -> Any:
-    request = scope[KEY] = Request(scope.get("method"), scope.get("scheme"))
+def _noting(send: Any, request: Request) -> Callable[[Any], Any]:
+    """Note the answer's status as it is sent, and when the last of it has been."""
 
-    async def sending(message: Any) -> None:
+    def sending(message: Any) -> Any:
+        kind = message.get("type")
+        if kind == "http.response.start":
+            request.status = status_of(message.get("status"))
+        elif (kind == "http.response.body" and not message.get("more_body")) or kind == "http.response.pathsend":
+            return last(message)
+        return send(message)  # a coroutine, with no frame of ours around it
+
+    async def last(message: Any) -> None:
         try:
             await send(message)
         except BaseException as error:
             hide(error)
             raise
-        kind = message.get("type")
-        if kind == "http.response.start":
-            request.status = status_of(message.get("status"))
-        elif (kind == "http.response.body" and not message.get("more_body")) or kind == "http.response.pathsend":
-            request.ended = now()  # what the application does from here on keeps nobody waiting
+        request.ended = now()  # what the application does from here on keeps nobody waiting
 
-    try:
-        result = await call(application, scope, receive, sending)
-    except BaseException as error:
-        hide(error)
-        request.finish(error, depth=2)
-        raise
-    request.finish(depth=2)
-    return result
+    return sending
 
 
 class Application:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from microdelay.record.events import now
+from microdelay.record.events import cpu_now, now
 from microdelay.record.measure import NO_CPU, Details, record
 from microdelay.record.trouble import stand_aside
 from microdelay.spans import SERVER
@@ -20,11 +20,14 @@ MAX_ROUTE_CHARACTERS = 200
 
 
 class Request:
-    """One request that is being answered, from its arrival until the last of the answer is sent."""
+    """One request that is being answered, from its arrival until the last of the answer is sent.
 
-    __slots__ = ("_announced", "_prefix", "ended", "method", "route", "scheme", "start", "status")
+    Of one that has a thread to itself (`in_thread`) the processor time is known.
+    """
 
-    def __init__(self, method: object, scheme: object) -> None:
+    __slots__ = ("_announced", "_cpu", "_prefix", "ended", "method", "route", "scheme", "start", "status")
+
+    def __init__(self, method: object, scheme: object, in_thread: bool = False) -> None:
         self.method = str(method).upper()
         self.scheme = str(scheme)
         self.status = 0
@@ -32,6 +35,7 @@ class Request:
         self.ended = 0
         self._prefix = ""
         self._announced = False
+        self._cpu = cpu_now() if in_thread else -1
         self.start = now()
 
     def enter(self, path: object, announced: bool = False) -> None:
@@ -51,7 +55,8 @@ class Request:
 
     def finish(self, error: BaseException | None = None, depth: int = 1) -> None:
         """Record it, as seen from the wrapper that calls this."""
-        record(SERVER, "", self.start, self.ended or now(), NO_CPU, self._details(), error, depth + 1)
+        cpu = (self._cpu, cpu_now()) if self._cpu >= 0 else NO_CPU
+        record(SERVER, "", self.start, self.ended or now(), cpu, self._details(), error, depth + 1)
 
     def _details(self) -> Details:
         details: Details = {"http.request.method": self.method if self.method in METHODS else "_OTHER"}
@@ -66,6 +71,8 @@ class Request:
 
 def status_of(value: Any) -> int:
     """Give an answer's status, 0 where the program gives something else."""
+    if type(value) is int:
+        return value
     try:
         return int(value)
     except (TypeError, ValueError) as problem:

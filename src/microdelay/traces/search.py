@@ -120,7 +120,7 @@ def _loops(recording: Recording) -> Gaps:
     taken: dict[tuple[int, Place | None], list[Span]] = defaultdict(list)
     helped: set[int] = set()
     for span in recording.spans:
-        if span.kind in (QUEUE, LOCK) and span.name.endswith(("Queue.get", "Event.wait")):
+        if _takes(span):
             taken[span.invocation, span.site].append(span)
             if any(begin < span.end_ns and span.start_ns < end for begin, end in started.get(span.invocation, ())):
                 helped.add(span.invocation)
@@ -129,6 +129,11 @@ def _loops(recording: Recording) -> Gaps:
         for (call, _), spans in taken.items()
         if len(spans) >= MIN_JOBS and call in recording.invocations and call not in helped
     }
+
+
+def _takes(span: Span) -> bool:
+    """Tell whether a span waited for something to do: an item of a queue, here or in Redis, or an event."""
+    return not span.name.endswith((".put", ".join")) if span.kind == QUEUE else span.name.endswith("Event.wait")
 
 
 def _started(recording: Recording) -> Mapping[int, Sequence[tuple[int, int]]]:
