@@ -91,8 +91,10 @@ def _followed(response: Any) -> Body | None:
 def _connection(response: Any) -> Details:
     """Tell a connection that this request opened from one that it found, by the requests that were made on it."""
     made: Any = response.stream
-    for name in ("_stream", "_httpcore_stream", "_pool_request", "connection"):
+    for name in ("_stream", "_httpcore_stream"):
         made = getattr(made, name, None)
+    waiting = getattr(made, "_pool_request", None) or getattr(made, "_status", None)  # the latter before httpcore 1.0.3
+    made = getattr(waiting, "connection", None)
     while made is not None and not hasattr(made, "_request_count"):
         made = getattr(made, "_connection", None)  # through those of proxies
     if made is None:

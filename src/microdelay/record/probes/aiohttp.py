@@ -32,7 +32,10 @@ def install(aiohttp: ModuleType) -> None:
     replace(aiohttp.ClientResponse, "close", _done)
     replace(aiohttp.streams.StreamReader, "_wait", _wait)
     replace(aiohttp.streams.StreamReader, "_read_nowait_chunk", _taken)
-    replace(aiohttp.BaseConnector, "_wait_for_available_connection", _wait_for_connection)
+    if hasattr(aiohttp.BaseConnector, "_wait_for_available_connection"):
+        replace(aiohttp.BaseConnector, "_wait_for_available_connection", _wait_for_connection)
+    else:
+        replace(aiohttp.BaseConnector, "connect", _connect)
     replace(aiohttp.resolver.AsyncResolver, "resolve", lambda resolve: timed_async(resolve, DNS, "dns", _name))
 
 
@@ -169,6 +172,40 @@ def _wait_for_connection(wait: Callable[..., Any]) -> Callable[..., Any]:
         return result
 
     return unnoticed(wrapper, wait)
+
+
+class _Queued:
+    """A trace as `TraceConfig` gives, by which aiohttp < 3.11 tells that it waits; to all else it does not listen."""
+
+    def __init__(self, key: Any) -> None:
+        self.key = key
+        self.start = 0
+
+    async def send_connection_queued_start(self) -> None:
+        self.start = now()
+
+    async def send_connection_queued_end(self) -> None:
+        waited(self.start, self.key.host, self.key.port)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return _ignored
+
+
+async def _ignored(*args: Any, **kwargs: Any) -> None:
+    return None
+
+
+def _connect(connect: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapper(self: Any, req: Any, traces: Any, timeout: Any) -> Any:
+        try:
+            key = req.connection_key
+            if state.on and (self._available_connections(key) <= 0 or key in self._waiters):
+                traces = [*traces, _Queued(key)]
+        except Exception as problem:
+            stand_aside("aiohttp pool", problem)
+        return connect(self, req, traces=traces, timeout=timeout)
+
+    return unnoticed(wrapper, connect)
 
 
 def _name(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:

@@ -111,7 +111,9 @@ def _getresponse(getresponse: Callable[..., Any]) -> Callable[..., Any]:
             response = getresponse(self, *args, **kwargs)
         except BaseException as error:
             hide(error)
-            if begun is not None:
+            if "buffering" in kwargs:
+                self._microdelay = begun  # urllib3 1.26 asks again without this argument of Python 2's
+            elif begun is not None:
                 begun.end(None, None, error)
             raise
         if begun is not None:
