@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import REMAINDER, ArgumentParser, Namespace
+from argparse import REMAINDER, ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable
 from importlib.machinery import ModuleSpec, PathFinder
+from typing import TypeVar
 
 from microdelay.commands import _options
 from microdelay.errors import UsageError
 from microdelay.record import launch
 from microdelay.record.layout import MAGIC
-from microdelay.record.session import default_path
+from microdelay.record.settings import Settings, count, default_path, duration, share, size
+
+Value = TypeVar("Value", int, float)
 
 HELP = "run a program as it is, record what it waits for, and diagnose it"
 
@@ -24,12 +28,40 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--no-report", action="store_true", help="record only; diagnose later")
     parser.add_argument("--no-sampler", action="store_true", help="do not look at what burns processor time")
+    parser.add_argument("--no-follow", action="store_true", help="do not record the processes that it starts")
+    _add_limits(parser)
     _options.add_format(parser)
     _options.add_trace_root(parser)
     _options.add_rules(parser)
     _options.add_fleet(parser)
     parser.add_argument("-m", dest="module", nargs=REMAINDER, help="run a module, as python -m does")
     parser.add_argument("script", nargs=REMAINDER, help="the script and its arguments")
+
+
+def _add_limits(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("for long runs", "see docs/production.md")
+    group.add_argument(
+        "--sample", type=_read(share), default=1.0, metavar="SHARE", help="keep this share of the traces, e.g. 0.05"
+    )
+    group.add_argument(
+        "--max-size", type=_read(size), default=0, metavar="SIZE", help="go on in a new file at, e.g., 100MB"
+    )
+    group.add_argument(
+        "--max-age", type=_read(duration), default=0.0, metavar="TIME", help="go on in a new file after, e.g., 1h"
+    )
+    group.add_argument(
+        "--keep", type=_read(count), default=1, metavar="N", help="older files to keep, FILE.1 and on (default: 1)"
+    )
+
+
+def _read(reader: Callable[[str], Value]) -> Callable[[str], Value]:
+    def read(text: str) -> Value:
+        try:
+            return reader(text)
+        except ValueError as error:
+            raise ArgumentTypeError(str(error)) from None
+
+    return read
 
 
 def run(arguments: Namespace) -> int:
@@ -51,15 +83,20 @@ def run(arguments: Namespace) -> int:
         _check_script(name)
     output = os.path.abspath(arguments.output or default_path(name))
     _check_output(output)
-    request = launch.Request(
-        output=output,
+    settings = Settings(
+        output,
         command=[os.path.basename(name)],
         trace_root=arguments.trace_root,
         user_code=user_code,
         sampler=not arguments.no_sampler,
-        report=[] if arguments.no_report else ["diagnose", output, *_report_options(arguments)],
+        follow=not arguments.no_follow,
+        sample=arguments.sample,
+        max_bytes=arguments.max_size,
+        max_seconds=arguments.max_age,
+        keep=arguments.keep,
     )
-    launch.execute(program, request)
+    report = [] if arguments.no_report else ["diagnose", output, *_report_options(arguments)]
+    launch.execute(program, settings, report)
 
 
 def _report_options(arguments: Namespace) -> list[str]:

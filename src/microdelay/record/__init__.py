@@ -2,8 +2,32 @@
 
 from __future__ import annotations
 
-from microdelay.record.activities import handed_over
-from microdelay.record.explicit import span, trace
-from microdelay.record.session import start, stop
+from importlib import import_module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from microdelay.record.activities import handed_over as handed_over
+    from microdelay.record.explicit import span as span
+    from microdelay.record.explicit import trace as trace
+    from microdelay.record.session import start as start
+    from microdelay.record.session import stop as stop
 
 __all__ = ["handed_over", "span", "start", "stop", "trace"]
+
+# Looked up on first use: who only launches a program, or only opens a span, loads nothing else.
+_HOMES = {
+    "handed_over": "microdelay.record.activities",
+    "span": "microdelay.record.explicit",
+    "start": "microdelay.record.session",
+    "stop": "microdelay.record.session",
+    "trace": "microdelay.record.explicit",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(home), name)
+    globals()[name] = value
+    return value

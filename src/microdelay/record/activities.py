@@ -47,6 +47,13 @@ def begin() -> None:
     first_id = next(_ids)
 
 
+def begin_process() -> int:
+    """Begin in another process than before: the thread that runs now is its main one; give that one's activity."""
+    begin()
+    local.activity = by_thread[threading.get_ident()] = next(_ids)
+    return local.activity
+
+
 def is_known(activity: int) -> bool:
     """Tell whether an activity is of this recording."""
     return activity > first_id

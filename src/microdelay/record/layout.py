@@ -1,12 +1,15 @@
 """The layout of a recording (`.mdr`), shared by the writer here and the reader in `traces/`.
 
 A recording is `MAGIC`, then chunks: a four-letter tag, the length of the payload, the CRC-32 of tag and payload (both
-little-endian `u32`), and the payload, compressed by zlib. `META`, `SRCE` and `DONE` hold JSON. `ROWS` holds what was
-queued between two flushes: tables one behind the other, each its tag, its number of rows (`u32`) and its columns. A
-column is a letter for its width (`b`, `h`, `i`, `q`: 1, 2, 4, 8 bytes) and that many signed little-endian integers; the
-columns named in `DELTAS` hold differences to the row before. `TEXT` stands among the tables with the length of a JSON
-list of new texts as its number of rows.
-A chunk that is cut or damaged ends the recording: all before it is valid.
+little-endian `u32`), and the payload, compressed by zlib. `META`, `SRCE`, `CHLD` and `DONE` hold JSON. `ROWS` holds
+what was queued between two flushes: tables one behind the other, each its tag, its number of rows (`u32`) and its
+columns. A column is a letter for its width (`b`, `h`, `i`, `q`: 1, 2, 4, 8 bytes) and that many signed little-endian
+integers; the columns named in `DELTAS` hold differences to the row before. `TEXT` stands among the tables with the
+length of a JSON list of new texts as its number of rows.
+Several processes write to one file, batch by batch: `PROC` opens a batch, names its process (the `process` of its
+`META`) and counts its batches, from 1 on; ids count for that process only. `CHLD` lists the Python children that were
+started.
+A chunk that is cut or damaged costs the rest of its process; the next `PROC` goes on. All before it is valid.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ MAGIC = b"MDREC\x00\x01\n"
 HEADER = struct.Struct("<4sII")
 
 META, SOURCE, DONE = b"META", b"SRCE", b"DONE"
+PROCESS, CHILDREN = b"PROC", b"CHLD"
 ROWS, TEXT = b"ROWS", b"TEXT"
 TABLE = struct.Struct("<4sI")
 WIDTHS = {"b": 1, "h": 2, "i": 4, "q": 8}
@@ -47,6 +51,15 @@ TABLES: dict[bytes, tuple[str, ...]] = {
         "package", "call",
     ),
 }  # fmt: skip
+
+TEXT_COLUMNS = frozenset({"file", "function", "kind", "name", "attributes", "error", "on", "package", "call"})
+ACTIVITY_COLUMNS = frozenset({"activity", "parent", "cause"})
+INVOCATION_COLUMNS = frozenset({"invocation", "caller"})
+OTHER_COLUMNS = frozenset({"id", "span", "site", "caller_site", "shape", "first", "value", "input", "output"})
+"""Columns of numbers that each process counts for itself."""
+
+TIME_COLUMNS = frozenset({"start_ns", "end_ns", "resumed_ns", "ready_ns", "created_ns"})
+"""Columns of readings of the process's monotonic clock, 0 for none."""
 
 DELTAS = frozenset({
     "id", "span", "start_ns", "end_ns", "invocation", "activity", "created_ns", "cpu_start_ns", "clock_ns",

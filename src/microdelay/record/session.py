@@ -9,35 +9,54 @@ import threading
 import time
 from typing import Any
 
-from microdelay.record import activities, calls, patches
+from microdelay.record import activities, calls, handover, patches
+from microdelay.record.encode import position
 from microdelay.record.events import QUEUE_LIMIT, now, state
 from microdelay.record.imports import Importer
+from microdelay.record.interpreters import Command, own_name
+from microdelay.record.output import Limits, Output
 from microdelay.record.sampler import Sampler
+from microdelay.record.settings import DEFAULT_MAX_BYTES, Settings, default_path
+from microdelay.record.trouble import stand_aside
 from microdelay.record.writer import Writer
+
+Facts = dict[str, Any]
+"""What is written as JSON."""
 
 
 class Session:
-    """One recording that is being made."""
+    """One recording that is being made, in one of its processes.
 
-    def __init__(
-        self, path: str, trace_root: str, user_code: tuple[str, ...], command: list[str], *, sampler: bool
-    ) -> None:
-        calls.configure(user_code)
-        self.path = os.path.abspath(path)
+    `handed` is what the process that started this one gave it; it is empty in the one that began the recording.
+    """
+
+    def __init__(self, settings: Settings, handed: Facts) -> None:
+        calls.configure(tuple(settings.user_code))
+        self.settings = settings
         self.pid = os.getpid()
+        self.started = 0
+        if handed:
+            activities.begin_process()
+        else:
+            activities.begin()
+        self.process = _process_key()
+        if not handed:
+            settings.recording = self.process
+        self.meta = _meta(settings, self.process) | _of_child(handed)
+        output = Output(settings.path, settings.recording, _limits(settings), create=not handed)
+        self.writer = Writer(output, self.meta, self.done, create=not handed)
         self.importer = Importer()
-        self.writer = Writer(self.path, _meta(trace_root, command))
-        self.sampler = Sampler() if sampler else None
+        self.sampler = Sampler() if settings.sampler else None
 
     def begin(self) -> None:
         """Install the probes and let events flow."""
         state.queue.clear()
         state.dropped = 0
         state.troubles.clear()
-        activities.begin()
         self.writer.start()
         state.on = True
         self.importer.install_loaded()
+        handover.install(self)
         if self.sampler is not None:
             self.sampler.start()
 
@@ -48,9 +67,10 @@ class Session:
         state.on = False
         self.importer.uninstall()
         patches.restore_all()
-        self.writer.finish(self._done)
+        self.writer.finish()
 
-    def _done(self) -> dict[str, Any]:
+    def done(self) -> Facts:
+        """Give what the end of the recording says."""
         return {
             "end_ns": now(),
             "dropped": state.dropped,
@@ -59,6 +79,58 @@ class Session:
             "probes": sorted(self.importer.installed),
             "sampler": self.sampler.facts() if self.sampler is not None else {},
         }
+
+    def origin(self, depth: int) -> Facts:
+        """Say what runs here and now, for the child that it starts; `depth` frames above this one stands the start."""
+        activity, (invocation, code, lasti) = activities.here(depth + 1)
+        place = None if code is None else [
+            os.path.abspath(code.co_filename), position(code, lasti)[0], code.co_qualname, *position(code, lasti)[1:],
+        ]  # fmt: skip
+        return {
+            "process": self.process, "activity": activity, "invocation": invocation, "place": place,
+            "created_ns": now(),
+        }  # fmt: skip
+
+    def hand(self, command: Command, becomes: bool) -> Facts | None:
+        """Give what a child that is being started needs to know."""
+        if not (self.settings.follow and state.on):
+            return None
+        self.started += 1
+        handed = {"settings": self.settings.as_dict(), "parent": self.origin(4), "part": command.part}
+        if command.part:
+            return handed  # for its children, of which none is waited for
+        if becomes:
+            return handed | {"replaces": self.process}
+        return handed | {"token": f"{self.process}/{self.started}"}
+
+    def note(self, command: Command, pid: int, handed: Facts | None) -> None:
+        """Take down that a Python was started, and why it is not recorded or how it will be known."""
+        if not (self.settings.follow and state.on and command.python) or command.part == "forkserver":
+            return
+        how = {"token": handed["token"]} if handed else {"reason": command.reason}
+        self.writer.children.append({"pid": pid, "command": command.name} | how)
+
+    def leave(self) -> None:
+        """Write the end, for the case that there will be no other one."""
+        if os.getpid() == self.pid and state.on:
+            self.writer.leave()
+
+    def follow(self, origin: Facts) -> None:
+        """Go on in a forked child as a process of its own."""
+        self.pid = os.getpid()
+        before = self.process
+        self.process = _process_key()
+        self.started = 0
+        limits = {"activities": activities.begin_process(), "invocations": next(calls._ids)}
+        self.meta = _meta(self.settings, self.process) | _of_child({"parent": origin}) | {"forked": limits}
+        self.meta["forked"]["from"] = before
+        state.queue.clear()
+        state.dropped = 0
+        state.troubles = {}
+        self.writer.follow(self.meta)
+        if self.sampler is not None:
+            self.sampler = Sampler()
+            self.sampler.start()
 
 
 _lock = threading.Lock()
@@ -73,31 +145,93 @@ def start(
     user_code: tuple[str, ...] = (),
     command: list[str] | None = None,
     sampler: bool = True,
+    follow: bool = True,
+    sample: float = 1.0,
+    max_bytes: int = 0,
+    max_seconds: float = 0,
+    keep: int = 1,
 ) -> str:
     """Record this process from now on into `path`, and give the file's absolute path.
 
     `trace_root` is `MODULE:FUNCTION`, the unit of work, where microdelay should not find it by itself; `user_code`
-    names folders whose code counts as the user's even if it is installed as a package. Without `sampler` no thread
-    looks at what the others do: processor time has no lines, and waits that no probe knows have no name. Starting while
-    a recording runs does nothing but give its path. With `MICRODELAY_OFF=1` in the environment nothing is installed.
+    names folders whose code counts as the user's even if it is installed as a package. Python processes that this one
+    starts are recorded into the same file, unless `follow` is false. `max_bytes` and `max_seconds` let the recording go
+    on in a new file, with `keep` older ones beside it (`path.1`, `path.2`, ...). Without `sampler` no thread looks at
+    what the others do: processor time has no lines, and waits that no probe knows have no name. Starting while a
+    recording runs does nothing but give its path. With `MICRODELAY_OFF=1` in the environment nothing is installed.
     Raises OSError if the file cannot be created.
     """
+    chosen = os.fspath(path) or default_path(command[0] if command else (sys.argv[0] if sys.argv else ""))
+    settings = Settings(
+        os.path.abspath(chosen),
+        command=command or [os.path.basename(arg) for arg in sys.argv[:1]],
+        trace_root=trace_root,
+        user_code=list(user_code),
+        sampler=sampler,
+        follow=follow,
+        sample=sample,
+        max_bytes=max_bytes,
+        max_seconds=max_seconds,
+        keep=keep,
+    )
+    return record(settings, {})
+
+
+def record(settings: Settings, handed: Facts) -> str:
+    """Record as the settings say, and give the file's path; `handed` is what the parent process gave."""
     global _session, _registered  # noqa: PLW0603
     with _lock:
         if _session is not None:
-            return _session.path
-        if os.environ.get("MICRODELAY_OFF", "") not in ("", "0"):
+            return _session.settings.path
+        if is_off():
             return ""
-        chosen = os.fspath(path) or default_path(command[0] if command else (sys.argv[0] if sys.argv else ""))
-        command = command or [os.path.basename(arg) for arg in sys.argv[:1]]
-        session = Session(chosen, trace_root, user_code, command, sampler=sampler)
+        session = Session(settings, handed)
         if not _registered:
             atexit.register(stop)
-            os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork)
+            os.register_at_fork(
+                before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+            )
             _registered = True
         _session = session
         session.begin()
-        return session.path
+        return settings.path
+
+
+def record_forked(settings: Settings, handed: Facts) -> None:
+    """Record the children that this process forks, but not itself: it is the forkserver of `multiprocessing`."""
+
+    def begin() -> None:
+        if _session is None:
+            record(settings, handed)
+
+    os.register_at_fork(after_in_child=begin)
+
+
+def origin() -> Facts | None:
+    """Say what runs here and now, for a child; None where children are not followed."""
+    session = _session
+    if session is None or not (session.settings.follow and state.on):
+        return None
+    try:
+        return session.origin(3)
+    except Exception as problem:
+        stand_aside("start of a process", problem)
+        return None
+
+
+def introduce(name: str, origin: Facts | None) -> None:
+    """Say what this process, a child, is called, and who started it where that was not known before."""
+    session = _session
+    if session is not None and "parent" in session.meta:
+        session.meta["name"] = name
+        if origin is not None:
+            session.meta["parent"] = origin
+        session.writer.say_again()
+
+
+def is_off() -> bool:
+    """Tell whether the environment says that nothing is to be installed."""
+    return os.environ.get("MICRODELAY_OFF", "") not in ("", "0")
 
 
 def stop() -> str:
@@ -108,39 +242,59 @@ def stop() -> str:
     if session is None or session.pid != os.getpid():
         return ""
     session.end()
-    return session.path
+    return session.settings.path
 
 
-def default_path(program: str) -> str:
-    """Give `NAME-DATE-TIME-PID.mdr` in the working directory."""
-    stem = os.path.splitext(os.path.basename(program))[0] or "recording"
-    return f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.mdr"
+class _Forking(threading.local):
+    origin: Facts | None = None  # what runs in this thread, which forks now
+
+
+_forking = _Forking()
 
 
 def _before_fork() -> None:
     session = _session
-    if session is not None:
-        session.writer.pause()
-        if session.sampler is not None:
-            session.sampler.pause()
+    _forking.origin = None
+    if session is None:
+        return
+    if len(threading._active) < 2:  # type: ignore[attr-defined]
+        session.writer.pause()  # a program without threads of its own forks without any
+    if session.sampler is not None:
+        session.sampler.pause()
+    if session.settings.follow and state.on and not handover.local.starting:
+        try:
+            _forking.origin = session.origin(2)
+        except Exception as problem:
+            stand_aside("fork", problem)
 
 
 def _after_fork_in_parent() -> None:
     session = _session
-    if session is not None and session.sampler is not None:
-        session.sampler.start()
+    if session is not None:
+        session.writer.resume()
+        if session.sampler is not None and state.on:
+            session.sampler.start()
 
 
-def _after_fork() -> None:
-    """Stand aside in a forked child: the file and its writer belong to the parent."""
+def _after_fork_in_child() -> None:
+    """Go on as another process, or stand aside: the file and its writer belong to the parent."""
     global _session, _lock  # noqa: PLW0603
-    session, _session = _session, None
+    session = _session
     _lock = threading.Lock()
     if session is None:
         return
+    activities.reset_after_fork()
+    origin = _forking.origin
+    if origin is not None:
+        try:
+            session.follow(origin)
+        except Exception as problem:
+            stand_aside("fork", problem)
+        else:
+            return
+    _session = None
     state.on = False
     state.queue.clear()
-    activities.reset_after_fork()
     session.importer.uninstall()
     patches.restore_all()
     session.writer.abandon()
@@ -148,13 +302,34 @@ def _after_fork() -> None:
         session.sampler.abandon()
 
 
-def _meta(trace_root: str, command: list[str]) -> dict[str, Any]:
+def _process_key() -> str:
+    return f"{os.getpid()}-{now()}"
+
+
+def _limits(settings: Settings) -> Limits:
+    rotates = bool(settings.max_bytes or settings.max_seconds)
+    return Limits(settings.max_bytes or DEFAULT_MAX_BYTES, settings.max_seconds, settings.keep, rotates)
+
+
+def _meta(settings: Settings, process: str) -> Facts:
     return {
         "schema": "microdelay.recording/1",
-        "command": command,
-        "trace_root": trace_root,
+        "recording": settings.recording,
+        "process": process,
+        "command": settings.command,
+        "trace_root": settings.trace_root,
         "pid": os.getpid(),
+        "parent_pid": os.getppid(),
         "python": ".".join(map(str, sys.version_info[:3])),
+        "clock": time.get_clock_info("perf_counter").implementation,
         "start_ns": now(),
         "start_unix_ns": time.time_ns(),
     }
+
+
+def _of_child(handed: Facts) -> Facts:
+    """Give what META says besides of a process that another one started."""
+    if not handed:
+        return {}
+    known = {key: handed[key] for key in ("parent", "token", "replaces") if key in handed}
+    return known | {"activity": activities.local.activity, "name": own_name()}

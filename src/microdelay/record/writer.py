@@ -7,46 +7,70 @@ What has been handed to the operating system survives `kill -9`: a killed progra
 from __future__ import annotations
 
 import _thread
-import errno
-import fcntl
-import os
 import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
 from microdelay.record import layout
 from microdelay.record.encode import Encoder
 from microdelay.record.events import Label, state
+from microdelay.record.output import FullError, Output
 from microdelay.record.source import sources
 from microdelay.record.trouble import stand_aside
 
 FLUSH_SECONDS = 0.5
 """Between two flushes; half of what a killed program may lose."""
 
-BATCH = 50_000
-"""Items of the queue that are encoded before they are written; their rows take some 10 MB."""
-
 END_SECONDS = 5.0
 """That the end of a program waits for a flush under way."""
 
-HIGH_DESCRIPTORS = (1000, 200)
-"""Where the file's descriptor is put: out of the way of a program that counts on the lowest free number."""
+LEAVE_SECONDS = 0.2
+"""That `os._exit` and the like are held up to write what is queued."""
+
+BATCH = 50_000
+"""Items of the queue that are encoded before they are written; their rows take some 10 MB."""
+
+PIECE = 2_000
+"""Items that are encoded at once: a fork waits for so many, 10 ms."""
+
+Facts = Callable[[], dict[str, Any]]
 
 
 class Writer:
-    """Owns the file; `start()` lets the thread begin with the first event, `finish()` writes the rest and closes."""
+    """Owns the output; `start()` lets the thread begin with the first event, `finish()` writes the rest and closes.
 
-    def __init__(self, path: str, meta: dict[str, Any]) -> None:
-        self._path = path
-        self._fd = _open(path, os.O_CREAT | os.O_TRUNC)
-        self._identity = _identity(self._fd)
-        self._encoder = Encoder()
+    `create` tells whether the file begins with this process; `done` gives what the last chunk says.
+    """
+
+    def __init__(self, output: Output, meta: dict[str, Any], done: Facts, create: bool) -> None:
+        self._output = output
+        self._meta = meta
+        self._done = done
+        self._new_locks()
+        self._begin_file()
+        self._said_meta = create
+        self.children: list[dict[str, Any]] = []
+        """Python children that were started, to be written."""
+        if create:
+            output.append(layout.MAGIC + self._opening())
+        elif "token" in meta:  # whose parent waits for a sign
+            output.append(self._batch(b""))
+
+    def _new_locks(self) -> None:
         self._writing = _thread.allocate_lock()
         self._starting = _thread.allocate_lock()
         self._stopping = _thread.allocate_lock()  # held while the thread is to go on
         self._running = _thread.allocate_lock()  # held from the thread's start to its end
-        self._since_unix_ns = int(meta["start_unix_ns"])
-        self._write(layout.MAGIC + layout.json_chunk(layout.META, meta))
+
+    def say_again(self) -> None:
+        """Write META once more with the next batch: it has changed."""
+        self._said_meta = False
+
+    def _begin_file(self) -> None:
+        self._said_meta = False
+        self._batches = 0
+        self._encoder = Encoder()
 
     def start(self) -> None:
         """Begin flushing as soon as there is something to flush."""
@@ -59,8 +83,9 @@ class Writer:
             if state.wake is None:
                 return
             state.wake = None
+            if not self._running.acquire(blocking=False):
+                return
             self._stopping.acquire(blocking=False)
-            self._running.acquire()
             # A signal that the program blocks to wait for it must not find a thread that does not block it.
             before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
             try:
@@ -78,6 +103,11 @@ class Writer:
         """End the thread, so that a fork finds a program with no more threads than its own."""
         if state.wake is None:
             self._stop()
+        state.wake = None
+
+    def resume(self) -> None:
+        """Go on after a fork, in the parent."""
+        if self._output.is_open and not self._running.locked():
             state.wake = self._begin
 
     def _stop(self) -> None:
@@ -86,24 +116,35 @@ class Writer:
         if self._running.acquire(timeout=END_SECONDS):
             self._running.release()
 
-    def finish(self, done: Callable[[], dict[str, Any]]) -> None:
-        """Write what is queued, then `done()` as the end of the recording, and close the file."""
+    def follow(self, meta: dict[str, Any]) -> None:
+        """Go on in a forked child, as another process that writes to the same file."""
+        self._new_locks()
+        self._meta = meta
+        self._begin_file()
+        self.children.clear()
+        self._output.reopen()
+        self.start()
+
+    def finish(self) -> None:
+        """Write what is queued and the end of the recording, and close the file."""
         state.wake = None
         self._stop()
-        self.flush()
         with self._writing:
-            if self._fd >= 0:
-                try:
-                    self._write(layout.json_chunk(layout.SOURCE, sources(self._encoder.files, self._since_unix_ns)))
-                    self._write(layout.json_chunk(layout.DONE, done()))
-                except OSError as error:
-                    stand_aside("write", error)
-                self._close()
+            self._end(END_SECONDS)
+            self._output.close()
+
+    def leave(self) -> None:
+        """Write what is queued and the end, within a moment, of a process that may be gone after it."""
+        if self._writing.acquire(timeout=LEAVE_SECONDS):
+            try:
+                self._end(LEAVE_SECONDS)
+            finally:
+                self._writing.release()
 
     def abandon(self) -> None:
         """Let go of the file without a word: the forked child's copy belongs to the parent."""
         state.wake = None
-        self._close()
+        self._output.close()
 
     def _run(self) -> None:
         try:
@@ -113,25 +154,46 @@ class Writer:
             self._running.release()
 
     def flush(self) -> None:
-        """Write everything that is queued now; a file that cannot be written to ends the recording."""
+        """Write what is queued now, unless it is to stop; a file that cannot be written to ends the recording."""
         with self._writing:
-            if self._fd < 0:
-                return
-            try:
-                self._drain()
-            except Exception as error:
-                state.on = False
-                state.queue.clear()
-                self._close()
-                stand_aside("write", error)
+            self._guarded(lambda: self._drain(END_SECONDS, lambda: not self._stopping.locked()))
 
-    def _drain(self) -> None:
+    def _guarded(self, write: Callable[[], None]) -> None:
+        if not self._output.is_open:
+            return
+        try:
+            write()
+        except FullError:
+            state.on = False
+            state.queue.clear()
+            self._guarded(self._write_full)
+            self._output.close()
+        except Exception as error:
+            state.on = False
+            state.queue.clear()
+            self._output.close()
+            stand_aside("write", error)
+
+    def _drain(self, seconds: float = END_SECONDS, is_asked: Callable[[], bool] = bool) -> None:
+        """Write what is queued, as far as time goes and until `is_asked` to stop."""
+        if self._output.turn(self._last_of_file, self._opening):
+            self._begin_file()
+        until = time.monotonic() + seconds
         left = len(state.queue)  # what comes meanwhile is for the next time
-        while left > 0:
-            left -= self._encode(min(left, BATCH))
-            data = self._encoder.take()
-            if data:
-                self._write(data)
+        encoded = 0
+        while left > 0 and not is_asked():
+            some = self._encode(min(left, PIECE))
+            left -= some
+            encoded += some
+            is_over = left <= 0 or time.monotonic() > until or is_asked()
+            if encoded >= BATCH or is_over:
+                self._output.append(self._batch(self._encoder.take()))
+                encoded = 0
+            if is_over:
+                break
+        if self.children:
+            listed, self.children = self.children, []
+            self._output.append(self._batch(layout.json_chunk(layout.CHILDREN, listed)))
 
     def _encode(self, count: int) -> int:
         """Encode at least `count` items of the queue, or all, and give how many."""
@@ -152,41 +214,35 @@ class Writer:
                 stand_aside("encode", error)
         return done
 
-    def _write(self, data: bytes) -> None:
-        if not self._is_open():  # closed by the program, which may have given the number to a file of its own
-            self._fd = _open(self._path, 0)
-            if _identity(self._fd) != self._identity:
-                os.close(self._fd)
-                self._fd = -1
-                raise OSError(errno.ESTALE, "the recording was replaced by another file", self._path)
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._fd, view) :]
+    def _end(self, seconds: float) -> None:
+        """Write the rest; what does not fit into the time is counted."""
 
-    def _is_open(self) -> bool:
-        try:
-            return _identity(self._fd) == self._identity
-        except OSError:
-            return False
+        def write() -> None:
+            self._drain(seconds)
+            if state.queue:
+                state.dropped += len(state.queue)
+                state.queue.clear()
+            self._output.end(self._batch(self._last()))
 
-    def _close(self) -> None:
-        if self._fd >= 0 and self._is_open():
-            os.close(self._fd)
-        self._fd = -1
+        self._guarded(write)
 
+    def _write_full(self) -> None:
+        self._output.end(self._batch(layout.json_chunk(layout.DONE, self._done() | {"full": self._output.max_bytes})))
 
-def _open(path: str, flags: int) -> int:
-    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | flags, 0o600)
-    for lowest in HIGH_DESCRIPTORS:
-        try:
-            high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, lowest)
-        except OSError:
-            continue  # above what this process may open
-        os.close(fd)
-        return high
-    return fd
+    def _batch(self, data: bytes) -> bytes:
+        self._batches += 1
+        opened = layout.json_chunk(layout.PROCESS, [self._meta["process"], self._batches])
+        if not self._said_meta:
+            opened += layout.json_chunk(layout.META, self._meta)
+            self._said_meta = True
+        return opened + data
 
+    def _opening(self) -> bytes:
+        return layout.json_chunk(layout.META, self._meta)
 
-def _identity(fd: int) -> tuple[int, int]:
-    status = os.fstat(fd)
-    return status.st_dev, status.st_ino
+    def _last_of_file(self) -> bytes:
+        return self._batch(self._last(continued=True))
+
+    def _last(self, **more: bool) -> bytes:
+        found = sources(self._encoder.files, int(self._meta["start_unix_ns"]))
+        return layout.json_chunk(layout.SOURCE, found) + layout.json_chunk(layout.DONE, self._done() | more)

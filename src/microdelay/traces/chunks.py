@@ -31,28 +31,32 @@ def load(name: str) -> bytes:
 
 
 class Chunks:
-    """Iterates over (tag, payload) up to the first chunk that is cut or damaged."""
+    """Iterates over (tag, payload); after a damaged one it goes on at the next batch of a process, if any."""
 
     def __init__(self, name: str, data: bytes) -> None:
         self.name = name
         self.size = len(data)
         self.offset = len(layout.MAGIC)
+        self.count = 0
         self.warnings: list[str] = []
         self._data = data
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
-        count = 0
-        tag = b""
         while self.offset < self.size:
             found = self._next()
-            if found is None:
-                self._cut(count, "is cut short")
+            if found is not None:
+                self.count += 1
+                yield found
+            elif not self._skip():
+                self.cut("is cut short")
                 return
-            tag, payload = found
-            count += 1
-            yield tag, payload
-        if tag != layout.DONE:
-            self._cut(count, "has no end")
+
+    def cut(self, how: str) -> None:
+        """Warn that something is missing at the end."""
+        self.warnings.append(
+            f"recording {how} after {self.count} chunks (the program was killed?): {self.name}; "
+            f"the {self.count} are used"
+        )
 
     def _next(self) -> tuple[bytes, bytes] | None:
         start = self.offset + layout.HEADER.size
@@ -72,7 +76,13 @@ class Chunks:
         self.offset = start + length
         return tag, payload
 
-    def _cut(self, count: int, how: str) -> None:
-        self.warnings.append(
-            f"recording {how} after {count} chunks (the program was killed?): {self.name}; the {count} are used"
-        )
+    def _skip(self) -> bool:
+        """Go to the next batch; tell whether there is one."""
+        damaged = self.offset
+        while (at := self._data.find(layout.PROCESS, self.offset + 1)) >= 0:
+            self.offset = at
+            if self._next() is not None:
+                self.offset = at
+                self.warnings.append(f"recording is damaged, {at - damaged:,} bytes are left out: {self.name}")
+                return True
+        return False

@@ -18,6 +18,7 @@ from microdelay.spans import Place, Span
 from microdelay.traces.chunks import Chunks, load
 from microdelay.traces.doubles import without_doubles
 from microdelay.traces.model import Activity, Invocation, Recording, Sample, Step
+from microdelay.traces.processes import Process, Processes
 from microdelay.traces.unknown import unknown_waits
 
 T = TypeVar("T")
@@ -33,34 +34,34 @@ def read(path: str | os.PathLike[str], progress: Progress | None = None) -> Reco
     """
     name = os.fspath(path)
     chunks = Chunks(name, load(name))
-    tables: dict[bytes, Table] = {tag: {column: [] for column in columns} for tag, columns in layout.TABLES.items()}
-    texts: list[str] = []
-    meta: dict[str, Any] = {}
-    done: dict[str, Any] = {}
-    sources: dict[str, str] = {}
-    for tag, payload in chunks:
-        if tag == layout.ROWS:
-            _add_rows(payload, tables, texts, name)
-        elif tag == layout.META:
-            meta = _json(payload, dict, name)
-        elif tag == layout.SOURCE:
-            sources |= _json(payload, dict, name)
-        elif tag == layout.DONE:
-            done = _json(payload, dict, name)
-        if progress is not None:
-            progress(chunks.offset, chunks.size)
-    if not meta:
+    contents = _read(chunks, progress)
+    processes = contents.processes
+    if not processes.first.meta:
         raise RecordingError(f"recording is cut short before its first chunk, nothing can be used: {name}")
+    if not processes.has_end and not chunks.warnings:
+        chunks.cut("has no end")
     try:
-        made = _Builder(tables, texts, meta, done, sources).build()
+        made = _Builder(contents.tables, contents.texts, processes, contents.sources).build()
     except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError) as error:
         raise RecordingError(f"recording does not fit together ({error}), record again: {name}") from error
     if not made.spans and not made.steps:
         raise RecordingError(
             f"recording is empty, the program waited for nothing that a probe knows: {name}"
-            + ("" if done else " (and it did not end in order: was it killed in its first second?)")
+            + ("" if made.done else " (and it did not end in order: was it killed in its first second?)")
         )
-    return replace(made, warnings=(*chunks.warnings, *made.warnings), sources=sources, path=name)
+    return replace(made, warnings=(*chunks.warnings, *made.warnings), sources=contents.sources, path=name)
+
+
+def _read(chunks: Chunks, progress: Progress | None) -> _Contents:
+    contents = _Contents(chunks.name)
+    try:
+        for tag, payload in chunks:
+            contents.take(tag, payload)
+            if progress is not None:
+                progress(chunks.offset, chunks.size)
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise RecordingError(f"recording does not fit together ({error}), record again: {chunks.name}") from error
+    return contents
 
 
 def _json(payload: bytes, kind: type[T], name: str) -> T:
@@ -73,24 +74,55 @@ def _json(payload: bytes, kind: type[T], name: str) -> T:
     return value
 
 
-def _add_rows(payload: bytes, tables: Mapping[bytes, Table], texts: list[str], path: str) -> None:
-    """Take a chunk of tables apart. Raises RecordingError if it is not what it should be."""
-    offset = 0
-    try:
-        while offset < len(payload):
-            tag, count = layout.TABLE.unpack_from(payload, offset)
-            offset += layout.TABLE.size
-            if tag == layout.TEXT:
-                texts += map(str, _json(payload[offset : offset + count], list, path))
-                offset += count
-                continue
-            for name in layout.TABLES[tag]:
-                width = layout.WIDTHS[chr(payload[offset])]
-                values = np.frombuffer(payload, f"<i{width}", count, offset + 1).astype("<i8")
-                tables[tag][name].extend((np.cumsum(values) if name in layout.DELTAS else values).tolist())
-                offset += 1 + width * count
-    except (struct.error, LookupError, ValueError):
-        raise RecordingError(f"recording has a chunk of a shape unknown here, record again: {path}") from None
+class _Contents:
+    """What the chunks of a file say, as it was written."""
+
+    def __init__(self, name: str) -> None:
+        self.tables: dict[bytes, Table] = {
+            tag: {column: [] for column in columns} for tag, columns in layout.TABLES.items()
+        }
+        self.texts: dict[int, str] = {}
+        self.sources: dict[str, str] = {}
+        self.processes = Processes()
+        self._name = name
+
+    def take(self, tag: bytes, payload: bytes) -> None:
+        """Take one chunk. Raises RecordingError if it is not what it should be."""
+        processes = self.processes
+        if tag == layout.ROWS:
+            if processes.current.is_whole:
+                self._take_rows(payload, processes.current)
+        elif tag == layout.PROCESS:
+            processes.turn_to(_json(payload, list, self._name))
+        elif tag == layout.META:
+            processes.begin(_json(payload, dict, self._name))
+        elif tag == layout.SOURCE:
+            self.sources |= _json(payload, dict, self._name)
+        elif tag == layout.CHILDREN:
+            processes.children += _json(payload, list, self._name)
+        elif tag == layout.DONE:
+            processes.current.done = _json(payload, dict, self._name)
+
+    def _take_rows(self, payload: bytes, process: Process) -> None:
+        offset = 0
+        try:
+            while offset < len(payload):
+                tag, count = layout.TABLE.unpack_from(payload, offset)
+                offset += layout.TABLE.size
+                if tag == layout.TEXT:
+                    for text in _json(payload[offset : offset + count], list, self._name):
+                        self.texts[process.new_text()] = str(text)
+                    offset += count
+                    continue
+                for name in layout.TABLES[tag]:
+                    width = layout.WIDTHS[chr(payload[offset])]
+                    values = np.frombuffer(payload, f"<i{width}", count, offset + 1).astype("<i8")
+                    values = np.cumsum(values) if name in layout.DELTAS else values
+                    self.tables[tag][name].extend(process.placed(tag, name, values).tolist())
+                    offset += 1 + width * count
+        except (struct.error, LookupError, ValueError):
+            where = f"recording has a chunk of a shape unknown here, record again: {self._name}"
+            raise RecordingError(where) from None
 
 
 class _Builder:
@@ -99,15 +131,14 @@ class _Builder:
     def __init__(
         self,
         tables: Mapping[bytes, Table],
-        texts: list[str],
-        meta: dict[str, Any],
-        done: dict[str, Any],
+        texts: Mapping[int, str],
+        processes: Processes,
         sources: Mapping[str, str],
     ) -> None:
         self._tables = tables
         self._texts = texts
-        self._meta = meta
-        self._done = done
+        self._processes = processes
+        self._done = processes.done()
         self._sources = sources
         self._places: dict[int, Place] = {}
 
@@ -119,7 +150,7 @@ class _Builder:
         for key, activity in self._rows(b"JOIN"):
             if activity:
                 joins[key].append(activity)
-        activities = self._activities()
+        activities = self._activities() | self._processes.activities()
         spans = without_doubles([_placed(span, activities) for span in self._spans()])
         samples = self._samples()
         spans.sort(key=_order)
@@ -134,10 +165,10 @@ class _Builder:
             invocations=_settled(_begun(self._invocations(), spans), activities, last),
             activities=activities,
             steps=steps,
-            joins={key: tuple(targets) for key, targets in joins.items() if key > 0},
-            meta=self._meta,
+            joins={key: tuple(targets) for key, targets in joins.items() if key > 0} | self._processes.joins(spans),
+            meta=self._processes.meta(),
             done=self._done,
-            warnings=tuple(_warnings(self._done)),
+            warnings=(*_warnings(self._done), *self._processes.warnings()),
             samples=samples,
         )
 
@@ -145,7 +176,7 @@ class _Builder:
         return zip(*self._tables[tag].values(), strict=True)
 
     def _text(self, index: int) -> str:
-        return self._texts[index] if 0 <= index < len(self._texts) else ""
+        return self._texts.get(index, "")
 
     def _spans(self) -> Iterator[Span]:
         sent: dict[int, set[int]] = defaultdict(set)
@@ -306,6 +337,8 @@ def _settled(
 
 
 def _warnings(done: Mapping[str, Any]) -> Iterator[str]:
+    if limit := done.get("full"):
+        yield f"the recording stopped at its size limit of {limit:,} bytes; see --max-size and --max-age"
     if dropped := done.get("dropped"):
         yield f"{dropped:,} events were dropped: the program made them faster than they could be written"
     for where, count in done.get("troubles", {}).items():

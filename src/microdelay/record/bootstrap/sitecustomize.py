@@ -1,32 +1,73 @@
-"""Runs in the program's interpreter before its first line: `microdelay run` puts this folder on PYTHONPATH.
+"""Runs in an interpreter before the program's first line, where this folder is on PYTHONPATH.
 
 It takes itself out of the way (path, environment, module), lets the user's own sitecustomize run as it would have, and
-starts the recorder. It fails open: whatever goes wrong here, the program runs.
+starts the recorder. It fails open: whatever goes wrong here, the program runs. Any Python may meet this file, so it
+is written in the language that all of them understand.
 """
 
 import os
 import sys
 
+_FOLDER = os.path.dirname(os.path.abspath(__file__))
+_OLDEST = (3, 11)
 
-def _step_aside() -> str:
-    """Undo what the launcher did to this process, and give the launcher's request."""
-    folder = os.path.dirname(os.path.abspath(__file__))
-    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != folder]
+
+def _step_aside():  # type: () -> str | None
+    """Undo what was done to this process, and give the request, None where nothing is asked."""
+    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != _FOLDER]
+    sys.path_importer_cache.pop(_FOLDER, None)
     before = os.environ.pop("MICRODELAY_PYTHONPATH", None)
     if before is None:
-        os.environ.pop("PYTHONPATH", None)
+        entries = os.environ.pop("PYTHONPATH", "").split(os.pathsep)
+        before = os.pathsep.join(entry for entry in entries if os.path.abspath(entry) != _FOLDER)
+        if before:
+            os.environ["PYTHONPATH"] = before
     else:
         os.environ["PYTHONPATH"] = before
-    return os.environ.pop("MICRODELAY_RUN", "")
+    request = os.environ.pop("MICRODELAY_RUN", None)
+    return "" if request is None and os.environ.get("MICRODELAY_RECORD") else request
 
 
-def _start(request: str, loaded: frozenset[str]) -> None:
+def _start(request, loaded):  # type: (str, frozenset[str]) -> None
     try:
-        from microdelay.record import launch
+        if sys.version_info < _OLDEST:
+            _decline(request)
+            return
+        _find_package()
+        from microdelay.record import enter
 
-        launch.begin(request, loaded)
+        enter.begin(request, loaded)
     except Exception as error:
-        sys.stderr.write(f"microdelay: not recording, the recorder could not start: {error!r}\n")
+        sys.stderr.write("microdelay: not recording, the recorder could not start: %r\n" % (error,))  # noqa: UP031
+
+
+def _find_package():  # type: () -> None
+    """Make `microdelay` known where it is not installed, as in another virtual environment: it alone, nothing else."""
+    from importlib.machinery import PathFinder
+
+    if "microdelay" in sys.modules:
+        return
+    spec = PathFinder.find_spec("microdelay", [os.path.dirname(os.path.dirname(os.path.dirname(_FOLDER)))])
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules["_frozen_importlib"].module_from_spec(spec)
+    sys.modules["microdelay"] = module
+    spec.loader.exec_module(module)
+
+
+def _decline(request):  # type: (str) -> None
+    """Have the recording say that this process is not in it."""
+    import json
+    import struct
+    import zlib
+
+    asked = json.loads(request)
+    text = json.dumps([{"token": asked["token"], "pid": os.getpid(), "reason": "Python %d.%d" % sys.version_info[:2]}])  # noqa: UP031
+    packed = zlib.compress(text.encode())
+    head = struct.pack("<4sII", b"CHLD", len(packed), zlib.crc32(packed, zlib.crc32(b"CHLD")) & 0xFFFFFFFF)
+    file = os.open(asked["settings"]["path"], os.O_WRONLY | os.O_APPEND)
+    os.write(file, head + packed)
+    os.close(file)
 
 
 _loaded = frozenset(sys.modules)
@@ -37,5 +78,5 @@ try:
     # then the interpreter goes on as if there had never been this module.
     import sitecustomize  # type: ignore[import-not-found]  # noqa: F401
 finally:
-    if _request:
+    if _request is not None:
         _start(_request, _loaded)

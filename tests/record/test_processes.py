@@ -1,0 +1,265 @@
+"""Processes that a program starts are recorded into the same file, or listed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from microdelay.record import layout
+from microdelay.spans import SLEEP
+from microdelay.traces import Recording, assemble, read
+
+Execute = Callable[..., tuple[int, str, str]]
+Record = Callable[..., Recording]
+
+COMMAND = Path(sys.executable).with_name("microdelay")
+OTHER = Path("~/.pyenv/versions/3.10.13/bin/python").expanduser()
+
+
+def sleeps(made: Recording) -> dict[str, list[str]]:
+    """Give, by the function that slept, the functions around it over the borders of processes."""
+    return {
+        span.site.function: [call.function for call in made.callers(span.invocation)]
+        for span in made.spans
+        if span.kind == SLEEP and span.site is not None
+    }
+
+
+WAYS = """
+    import multiprocessing, os, subprocess, sys, time
+
+    def forked(): time.sleep(0.011)
+    def by_fork(): time.sleep(0.012)
+    def by_spawn(): time.sleep(0.013)
+    def by_forkserver(): time.sleep(0.014)
+    def replaced(): time.sleep(0.015)
+
+    def turn():
+        time.sleep(0.01)
+        pid = os.fork()
+        if pid == 0:
+            forked()
+            os._exit(0)
+        os.waitpid(pid, 0)
+        for method, work in (("fork", by_fork), ("spawn", by_spawn), ("forkserver", by_forkserver)):
+            child = multiprocessing.get_context(method).Process(target=work, name=f"named-{method}")
+            child.start()
+            child.join()
+        script = os.path.join(os.path.dirname(__file__), "child.py")
+        subprocess.run([sys.executable, script], env={"KEPT": "1"}, check=True)
+        subprocess.run(f"{sys.executable} {script}", shell=True, check=True)
+        os.waitpid(os.posix_spawn(sys.executable, [sys.executable, script], os.environ), 0)
+        pid = os.fork()
+        if pid == 0:
+            replaced()
+            os.execv(sys.executable, [sys.executable, script])
+        os.waitpid(pid, 0)
+
+    if __name__ == "__main__":
+        for _ in range(2): turn()
+"""
+
+CHILD = """
+    import os, time
+    def in_child():
+        time.sleep(0.016)
+    in_child()
+    assert not [name for name in os.environ if "MICRODELAY" in name or name == "PYTHONPATH"]
+"""
+
+
+def test_every_way_of_starting_a_python_is_followed(recording: Record, program: Callable[..., Path]) -> None:
+    program(CHILD, "child.py")
+    made = recording(WAYS)
+    assert made.warnings == ()
+    assert sleeps(made) == {
+        "turn": ["turn", "<module>"],
+        "forked": ["forked", "turn", "<module>"],
+        "by_fork": ["by_fork", "turn", "<module>"],
+        "by_spawn": ["by_spawn", "turn", "<module>"],
+        "by_forkserver": ["by_forkserver", "turn", "<module>"],
+        "replaced": ["replaced", "turn", "<module>"],
+        "in_child": ["in_child", "<module>", "turn", "<module>"],
+    }
+    names = [each.name for each in made.activities.values() if each.kind == "process"]
+    assert len(names) == 2 * 9  # the process that became another program is two
+    assert names.count("child.py") == 2 * 4
+    first, second = assemble(made)
+    assert (first.name, second.name) == ("turn", "turn")
+    for trace in (first, second):
+        assert [span.kind for span in trace.spans].count(SLEEP) == 10
+        assert len(trace.activities) >= 10
+
+
+def test_children_are_left_alone_when_asked_to(program: Callable[..., Path], recorded: Execute, tmp_path: Path) -> None:
+    program(CHILD, "child.py")
+    path = program(WAYS)
+    status, _, errors = recorded("--no-follow", path)
+    assert (status, errors) == (0, "")
+    made = read(tmp_path / "program.mdr")
+    assert set(sleeps(made)) == {"turn"}
+    assert made.warnings == ()
+
+
+def test_a_python_that_cannot_be_recorded_is_listed(recording: Record, tmp_path: Path) -> None:
+    other = [str(OTHER)] if OTHER.exists() else []
+    made = recording(
+        """
+        import subprocess, sys, time
+        time.sleep(0.01)
+        for options in (["-I"], ["-sE"], ["-S"], ["-X", "utf8", "-P"]):
+            subprocess.run([sys.executable, *options, "-c", "pass"], check=True)
+        subprocess.run(["true"], check=True)
+        for other in sys.argv[1:]:
+            subprocess.run([other, "-c", "import sys; sys.exit(7)"], check=False)
+        """,
+        *other,
+    )
+    (said,) = made.warnings
+    assert said.startswith(f"{3 + len(other)} Python processes not recorded: ")
+    for reason in ("isolated by -I", "environment variables ignored by -E", "no site module by -S"):
+        assert f"-c ({reason})" in said
+    assert not other or "-c (Python 3.10)" in said
+
+
+def test_a_child_of_another_environment_is_recorded_without_ours(
+    recording: Record, tmp_path: Path, program: Callable[..., Path]
+) -> None:
+    program(
+        "import sys, time\ntime.sleep(0.01)\ntry:\n    import numpy\nexcept ImportError: print('alone')", "alone.py"
+    )
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    made = recording(
+        """
+        import os, subprocess, sys
+        script = os.path.join(os.path.dirname(__file__), "alone.py")
+        done = subprocess.run([sys.argv[1], script], check=True, capture_output=True)
+        assert done.stdout == b"alone\\n", done
+        """,
+        tmp_path / "venv" / "bin" / "python",
+    )
+    assert made.warnings == ()
+    assert SLEEP in {span.kind for span in made.spans}
+
+
+def test_a_process_that_is_killed_costs_its_own_last_moments_only(recording: Record) -> None:
+    made = recording(
+        """
+        import os, signal, time
+        time.sleep(0.01)
+        pid = os.fork()
+        if pid == 0:
+            time.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGSTOP if False else signal.SIGKILL)
+        os.waitpid(pid, 0)
+        pid = os.fork()
+        if pid == 0:
+            def last(): time.sleep(0.01)
+            last()
+            os._exit(0)
+        os.waitpid(pid, 0)
+        """
+    )
+    assert {"<module>", "last"} <= set(sleeps(made))
+
+
+def test_a_torn_batch_of_one_process_is_left_out(recording: Record, tmp_path: Path) -> None:
+    whole = recording(
+        """
+        import os, time
+        def main(): time.sleep(0.01)
+        def child(): time.sleep(0.01)
+        main()
+        for _ in range(3):
+            pid = os.fork()
+            if pid == 0:
+                child()
+                os._exit(0)
+            os.waitpid(pid, 0)
+        """
+    )
+    data = Path(whole.path).read_bytes()
+    starts = [at for at in range(len(data)) if data.startswith(layout.PROCESS, at)]
+    torn = tmp_path / "torn.mdr"
+    torn.write_bytes(data[: starts[1] - 7] + data[starts[1] :])
+    made = read(torn)
+    assert "is damaged" in made.warnings[0]
+    assert len(made.spans) in {len(whole.spans) - 1, len(whole.spans)}
+
+
+def test_forks_in_the_middle_of_a_storm_of_threads_end(recording: Record) -> None:
+    made = recording(
+        """
+        import microdelay, os, threading, time
+        going = True
+        def storm():
+            while going:
+                with microdelay.span("x"):
+                    time.sleep(0)
+        threads = [threading.Thread(target=storm) for _ in range(8)]
+        for thread in threads: thread.start()
+        for number in range(20):
+            pid = os.fork()
+            if pid == 0:
+                time.sleep(0.001)
+                os._exit(0)
+            assert os.waitpid(pid, 0)[1] == 0
+        going = False
+        for thread in threads: thread.join()
+        """
+    )
+    assert made.done["troubles"] == {}
+    assert len(made.meta["processes"]) == 20
+
+
+def test_forks_of_a_recording_started_in_code_are_followed(tmp_path: Path) -> None:
+    source = """
+        import concurrent.futures, microdelay, sys, time
+        def work(number):
+            time.sleep(0.01)
+            return number
+        if __name__ == "__main__":
+            microdelay.start(sys.argv[1])
+            with concurrent.futures.ProcessPoolExecutor(2) as pool:
+                print(list(pool.map(work, range(4))))
+            microdelay.stop()
+    """
+    path = tmp_path / "pool.py"
+    path.write_text(textwrap.dedent(source))
+    done = subprocess.run([sys.executable, path, tmp_path / "pool.mdr"], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("[0, 1, 2, 3]\n", "")
+    made = read(tmp_path / "pool.mdr")
+    assert made.warnings == ()
+    assert len([span for span in made.spans if span.kind == SLEEP]) == 4
+
+
+@pytest.mark.skipif(not hasattr(os, "setsid"), reason="needs process groups")
+def test_a_group_that_is_interrupted_leaves_a_recording(tmp_path: Path, program: Callable[..., Path]) -> None:
+    path = program(
+        """
+        import os, time
+        pid = os.fork()
+        try:
+            time.sleep(0.01)
+            if pid: print("ready", flush=True)
+            while True: time.sleep(0.01)
+        except KeyboardInterrupt:
+            if pid: os.waitpid(pid, 0)
+        """
+    )
+    command = [COMMAND, "run", "--no-report", "-o", tmp_path / "group.mdr", path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "ready\n"
+        os.killpg(running.pid, signal.SIGINT)
+        assert running.wait(30) == 0
+    made = read(tmp_path / "group.mdr")
+    assert made.warnings == ()
+    assert len({span.activity for span in made.spans}) == 2
