@@ -34,8 +34,11 @@ COMPUTING = re.compile(
 )
 """Paths of POST requests that compute an answer and by their name change nothing (LLM and model APIs, searches)."""
 
-READ_STATEMENTS = ("SELECT", "WITH", "EXPLAIN", "SHOW", "VALUES", "PRAGMA")
-"""What an SQL statement that changes nothing begins with."""
+READ_STATEMENTS = (
+    "SELECT", "WITH", "EXPLAIN", "SHOW", "VALUES", "PRAGMA", "BEGIN", "START TRANSACTION", "SAVEPOINT", "RELEASE",
+    "ROLLBACK", "DECLARE",
+)  # fmt: skip
+"""What an SQL statement that changes nothing begins with; a commit is judged by what it ends."""
 
 READ_COMMANDS = frozenset({
     "PIPELINE", "GET", "MGET", "GETRANGE", "STRLEN", "EXISTS", "TTL", "PTTL", "TYPE", "KEYS", "SCAN", "RANDOMKEY",
@@ -237,9 +240,28 @@ def _written_between(pairs: Sequence[Pair]) -> Verdict | None:
         for span in trace.spans:
             if span.kind == LOG:
                 logged_until = max(logged_until, span.end_ns)
-            if first.end_ns <= span.start_ns < second.start_ns and span.end_ns > logged_until and writes(span):
+            between = first.end_ns <= span.start_ns < second.start_ns and span.end_ns > logged_until
+            if between and writes(span) and not _commits_nothing(trace, span):
                 return Verdict(UNKNOWN, (f"{span.name} between the calls may change what the later one sees",))
     return None
+
+
+def _commits_nothing(trace: Trace, span: Span) -> bool:
+    """Tell whether a statement is a commit on a connection on which nothing was written since the last."""
+    connection = span.attributes.get("connection")
+    if not _is_commit(span) or connection is None:
+        return False
+    wrote = False
+    for other in trace.spans:
+        if other is span:
+            break
+        if other.attributes.get("connection") == connection and writes(other):
+            wrote = not _is_commit(other)
+    return not wrote
+
+
+def _is_commit(span: Span) -> bool:
+    return str(span.attributes.get("db.query.text", "")).upper().startswith("COMMIT")
 
 
 def writes(span: Span) -> bool:

@@ -1,0 +1,45 @@
+"""Statements between two calls: only one that may change something keeps the calls apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from microdelay.diagnose.case import Case
+from microdelay.diagnose.dataflow.flow import INDEPENDENT, UNKNOWN
+from microdelay.diagnose.rules import serial_calls
+from microdelay.testing import draw
+from microdelay.traces import assemble
+
+DRAWING = """
+    1 character = 1 ms
+    main  |[weather  ][one  ][two  ][finance  ]
+    weather: GET http://weather/today  at 2
+    one: sql {}  at 3
+    two: sql {}  at 3
+    finance: GET http://finance/account  at 4
+---
+def work(get):
+    weather = get("http://weather/today")
+    kept = len("rows")
+    finance = get("http://finance/account")
+    return weather, kept, finance
+"""
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "verdict"),
+    [
+        ("BEGIN", "COMMIT", INDEPENDENT),
+        ("SELECT a FROM t", "COMMIT", INDEPENDENT),
+        ("SAVEPOINT s", "ROLLBACK", INDEPENDENT),
+        ("INSERT INTO t VALUES (?)", "COMMIT", UNKNOWN),
+        ("SELECT a FROM t", "UPDATE t SET a = ?", UNKNOWN),
+    ],
+)
+def test_a_write_keeps_calls_apart(one: str, two: str, verdict: str, tmp_path: Path) -> None:
+    recording = draw(DRAWING.format(one, two), str(tmp_path))
+    (finding,) = serial_calls.find(Case(recording, assemble(recording)))
+    assert finding.dependence is not None
+    assert finding.dependence.verdict == verdict
