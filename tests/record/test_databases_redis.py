@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests import servers
 from tests.record.test_secrets import contents
 from tests.servers import PASSWORD
 
@@ -112,5 +113,36 @@ def test_commands_in_asyncio(recording: Record, valkey: str, library: str, clien
     (pool,) = [span for span in made.spans if span.kind == "pool"]
     assert pool.duration_ns >= 50_000_000
     assert made.by_id[made.parents[pool.id]].name == "GET"
+    assert b"secret" not in contents(Path(made.path))
+    assert not made.warnings
+
+
+def test_a_cluster(recording: Record) -> None:
+    with servers.valkey("--cluster-enabled", "yes") as url:
+        made = recording(
+            """
+            import asyncio, os, redis, redis.asyncio, time
+            url = os.environ["URL"]
+            node = redis.Redis.from_url(url)
+            node.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
+            while node.execute_command("CLUSTER INFO")["cluster_state"] != "ok": time.sleep(0.02)
+            def sync():
+                client = redis.RedisCluster.from_url(url)
+                client.set("key-secret", "value")
+                pipeline = client.pipeline()
+                pipeline.get("key-secret").get("other")
+                pipeline.execute()
+            async def later():
+                client = redis.asyncio.RedisCluster.from_url(url)
+                await client.get("key-secret")
+                await client.aclose()
+            sync()
+            asyncio.run(later())
+            """,
+            URL=url,
+        )
+    inside = {span.name for span in made.spans if span.kind == "db" and span.site and span.site.function == "sync"}
+    assert inside >= {"SET", "PIPELINE GET"}
+    assert "GET" in {span.name for span in made.spans if span.site and span.site.function == "later"}
     assert b"secret" not in contents(Path(made.path))
     assert not made.warnings

@@ -56,6 +56,13 @@ def install_client(client: type[Any], pipeline: type[Any], pubsub: type[Any], sy
     replace(pubsub, "parse_response", lambda parse: time(parse, *received))
 
 
+def install_cluster(cluster: type[Any], pipeline: type[Any], system: str, is_async: bool) -> None:
+    """Time the commands of a cluster's client, and its pipelines; each may go to several servers."""
+    single, together = (_async_command, _async_pipeline) if is_async else (_command, _pipeline)
+    replace(cluster, "execute_command", lambda execute: single(execute, system))
+    replace(pipeline, "execute", lambda execute: together(execute, system))
+
+
 def install_connection(connection: type[Any], pool: type[Any], system: str, is_async: bool) -> None:
     """Time connections being made, and waiting for a pool that has none left."""
     time = timed_async if is_async else timed
@@ -163,7 +170,7 @@ def _pipeline(execute: Callable[..., Any], system: str) -> Callable[..., Any]:
     """Time a pipeline as one; executing it takes its list of commands away."""
 
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
-        stack = self.command_stack
+        stack = _stack(self)
         start_ns = now()
         try:
             result = execute(self, *args, **kwargs)
@@ -179,7 +186,7 @@ def _pipeline(execute: Callable[..., Any], system: str) -> Callable[..., Any]:
 
 def _async_pipeline(execute: Callable[..., Any], system: str) -> Callable[..., Any]:
     async def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
-        stack = self.command_stack
+        stack = _stack(self)
         start_ns = now()
         try:
             result = await execute(self, *args, **kwargs)
@@ -191,6 +198,19 @@ def _async_pipeline(execute: Callable[..., Any], system: str) -> Callable[..., A
         return result
 
     return unnoticed(wrapper, execute)
+
+
+def _stack(pipeline: Any) -> list[Any]:
+    """Give the commands of a pipeline, whose list of them goes away with their execution."""
+    try:
+        strategy = getattr(pipeline, "_execution_strategy", pipeline)  # a cluster's; by version, the names differ
+        for name in ("command_stack", "command_queue", "_command_queue", "_command_stack"):
+            stack = getattr(strategy, name, None)
+            if stack:
+                return list(stack)
+    except Exception as problem:
+        stand_aside("redis pipeline", problem)
+    return []
 
 
 def _sent_together(
@@ -208,7 +228,7 @@ def _sent_together(
 
 
 def _batch(stack: list[Any]) -> Details:
-    commands = [each[0] for each in stack[:MAX_COMMANDS]]
+    commands = [each[0] if isinstance(each, tuple) else each.args for each in stack[:MAX_COMMANDS]]
     names = list(dict.fromkeys(map(operation, commands)))
     shown = [*names[:MAX_NAMED], "…"] if len(names) > MAX_NAMED else names
     details: Details = {
@@ -233,7 +253,9 @@ def operation(command: Sequence[Any]) -> str:
 
 
 def _target(client: Any, system: str) -> Details:
-    pool = client.connection_pool
+    pool = getattr(client, "connection_pool", None)
+    if pool is None:  # a cluster's
+        return {"system": system}
     known: Details | None = pool.__dict__.get("_microdelay")
     if known is None:
         options = pool.connection_kwargs

@@ -37,6 +37,7 @@ MAX_STATEMENTS = 2000
 """Statements whose origin in a mapper is remembered."""
 
 _SMALL = 256  # characters of a value that is kept as it is
+_HASHED = 256 * 1024  # characters of each end of a long one that are looked at: 0.2 ms of the program's own time
 _ATOMS = frozenset({int, float, bool, type(None)})
 
 numbers = itertools.count(1)
@@ -82,9 +83,14 @@ def kept(values: Any) -> str:
 
 def _kept(value: Any) -> object:
     kind = type(value)
-    if kind in _ATOMS or ((kind is str or kind is bytes) and len(value) <= _SMALL):
+    if kind in _ATOMS:
         return value
-    return redact.plain(value)
+    if kind is not str and kind is not bytes:
+        return redact.plain(value)
+    if len(value) <= _SMALL:
+        return value
+    ends = value if len(value) <= 2 * _HASHED else (value[:_HASHED], value[-_HASHED:])
+    return value[: redact.TOKEN_BYTES], len(value), hash(ends)  # the fingerprint is made of this
 
 
 def batch(sets: Any) -> Details:

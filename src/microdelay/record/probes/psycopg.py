@@ -7,6 +7,7 @@ cursors of every class (also a program's own) are seen, and no public method cha
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Generator
 from types import ModuleType
 from typing import Any
@@ -16,7 +17,7 @@ from microdelay.record.db import described
 from microdelay.record.events import now
 from microdelay.record.measure import NO_CPU, Describe, Details, hide, record, timed, timed_async
 from microdelay.record.patches import Wrap, _put, replace, unnoticed
-from microdelay.spans import CONNECT, DB
+from microdelay.spans import CONNECT, DB, QUEUE
 
 TUPLES_OK = 2
 """The status of a result that holds rows (libpq's `PGRES_TUPLES_OK`)."""
@@ -49,6 +50,8 @@ def install(psycopg: ModuleType) -> None:
     replace(transaction, "_enter_gen", _exchange(_begun, db.FETCH_FLOOR_NS))
     replace(transaction, "_exit_gen", _exchange(_left, db.FETCH_FLOOR_NS))
     replace(pipeline, "_fetch_gen", _exchange(_answered, db.FETCH_FLOOR_NS))
+    for module in (sys.modules["psycopg.connection"], sys.modules["psycopg.connection_async"]):
+        replace(module, "notifies", _exchange(_notified, db.FETCH_FLOOR_NS, QUEUE, "notifies"))
     _install_connect(psycopg)
 
 
@@ -61,7 +64,7 @@ def _install_connect(psycopg: ModuleType) -> None:
         _put(psycopg, "connect", psycopg.Connection.connect)  # a bound method, which takes no mark as a wrapper
 
 
-def _exchange(describe: Describe, floor_ns: int = 0) -> Wrap:
+def _exchange(describe: Describe, floor_ns: int = 0, kind: str = DB, name: str = "") -> Wrap:
     """Time a generator from its first step to its end."""
 
     def wrap(generate: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,11 +76,11 @@ def _exchange(describe: Describe, floor_ns: int = 0) -> Wrap:
                 hide(error)
                 end_ns = now()
                 if end_ns - start_ns >= floor_ns:
-                    record(DB, "", start_ns, end_ns, NO_CPU, described(describe, None, args, kwargs), error)
+                    record(kind, name, start_ns, end_ns, NO_CPU, described(describe, None, args, kwargs), error)
                 raise
             end_ns = now()
             if end_ns - start_ns >= floor_ns:
-                record(DB, "", start_ns, end_ns, NO_CPU, described(describe, result, args, kwargs))
+                record(kind, name, start_ns, end_ns, NO_CPU, described(describe, result, args, kwargs))
             return result
 
         return unnoticed(wrapper, generate)
@@ -169,6 +172,10 @@ def _left(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details
     if not transaction._outer_transaction:
         end = "ROLLBACK TO SAVEPOINT" if end == "ROLLBACK" else "RELEASE SAVEPOINT"
     return _target(transaction._conn) | {"query": end}
+
+
+def _notified(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    return {"db.system.name": "postgresql"}
 
 
 def _answered(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:

@@ -98,6 +98,7 @@ def _connection_members(sqlite3: ModuleType) -> dict[str, Any]:
     members["cursor"] = unnoticed(cursor, base.cursor)
     for name, describe in (("commit", _committed), ("rollback", _rolled_back), ("__exit__", _left)):
         members[name] = timed(getattr(base, name), DB, "", describe, FETCH_FLOOR_NS)
+    members["backup"] = timed(base.backup, DB, "", _copied, FETCH_FLOOR_NS)
     numbered: dict[str, Any] = {"_microdelay": 0}
     return members | numbered
 
@@ -269,3 +270,7 @@ def _rolled_back(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
 
 def _left(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
     return _ended(args[0], "ROLLBACK" if len(args) > 1 and args[1] is not None else "COMMIT")
+
+
+def _copied(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    return {"system": "sqlite", "operation": "BACKUP", "connection": connection_number(args[0])}
