@@ -55,6 +55,7 @@ END_SECONDS = 5.0
 """That a fork or the program's end waits for a look under way."""
 
 _OURS = "microdelay"
+_WORK = activities.work_on.__code__
 _packages: dict[str, str] = {}
 _stdlib = tuple({os.path.realpath(sysconfig.get_path(key)) + os.sep for key in ("stdlib", "platstdlib")})
 
@@ -244,25 +245,28 @@ class Sampler:
 
     def _place(self, seen: _Seen, thread: int, frame: FrameType, at: int) -> None:
         """Find out where a thread is; it stays nowhere where there is nothing to tell."""
-        user, package, called, is_probed = self._walk(frame)
+        user, package, called, is_probed, is_work = self._walk(frame)
         task = running_tasks.get(thread)
         task_activity = task() if task is not None else 0
-        # What a probe times in a thread is told by the probe; of a task that runs it tells what it waits for only.
-        seen.is_idle = user is None or (is_probed and not task_activity)
-        if user is None or seen.is_idle:
+        # A library's own thread is nobody's. What a probe times in a thread is told by the probe; of a task that runs
+        # it tells only what it waits for.
+        seen.is_idle = not task_activity and (is_probed or (user is None and not is_work))
+        if seen.is_idle:
             seen.leave()
             return
         activity = task_activity or activities.adopt(thread)
-        site = calls.locate(user, activity, at) if _is_markable(user) else (0, user.f_code, user.f_lasti)
+        site = calls.NOWHERE
+        if user is not None:
+            site = calls.locate(user, activity, at) if _is_markable(user) else (0, user.f_code, user.f_lasti)
         place = (activity, site, package, called)
         if seen.stay is None or seen.stay.place != place:
             seen.leave()
             call = f"{_package(called.co_filename)}.{called.co_qualname}" if called is not None else ""
             seen.stay = _Stay(place, site, package, call, PROBED if is_probed else 0)
 
-    def _walk(self, frame: FrameType) -> tuple[FrameType | None, str, CodeType | None, bool]:
-        """Give the innermost user frame, the package of the innermost code, what the user's code called, and whether
-        a probe's wrapper is in between."""
+    def _walk(self, frame: FrameType) -> tuple[FrameType | None, str, CodeType | None, bool, bool]:
+        """Give the innermost user frame, the package of the innermost code, what the user's code called, whether a
+        probe's wrapper is in between, and whether it is an item of a pool without user code."""
         at: FrameType | None = frame
         package, called, is_probed = "", None, False
         while at is not None and self._left > 0:
@@ -271,7 +275,9 @@ class Sampler:
             if calls.ends_stack(code):
                 break
             if calls.is_user_file(code.co_filename):
-                return at, package, called, is_probed
+                return at, package, called, is_probed, False
+            if code is _WORK:
+                return None, package, called, is_probed, True
             name = _package(code.co_filename)
             if name == _OURS:
                 is_probed = is_probed or code.co_filename.endswith(WRAPPER_FILE)
@@ -279,7 +285,7 @@ class Sampler:
                 called = code
                 package = package or name
             at = at.f_back
-        return None, package, called, is_probed
+        return None, package, called, is_probed, False
 
 
 def _is_markable(frame: FrameType | None) -> bool:

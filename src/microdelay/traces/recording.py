@@ -152,7 +152,7 @@ class _Builder:
                 joins[key].append(activity)
         activities = self._activities() | self._processes.activities()
         spans = without_doubles([_placed(span, activities) for span in self._spans()])
-        samples = self._samples()
+        samples = self._samples(activities)
         spans.sort(key=_order)
         spans += unknown_waits(spans, samples, self._sources)
         spans.sort(key=_order)
@@ -253,11 +253,16 @@ class _Builder:
             lane.sort(key=lambda step: step.start_ns)
         return dict(steps)
 
-    def _samples(self) -> dict[int, list[Sample]]:
+    def _samples(self, activities: Mapping[int, Activity]) -> dict[int, list[Sample]]:
         samples: dict[int, list[Sample]] = defaultdict(list)
         for activity, start, end, cpu, clock, late, looks, flags, invocation, site, package, call in self._rows(
             b"SAMP"
         ):
+            place, call_id = self._places.get(site), invocation
+            owner = activities.get(activity)
+            while place is None and owner is not None:  # as for spans
+                place, call_id = owner.site, owner.invocation
+                owner = activities.get(owner.parent) if owner.parent < owner.id else None
             samples[activity].append(
                 Sample(
                     activity=activity,
@@ -269,8 +274,8 @@ class _Builder:
                     looks=looks,
                     is_still=bool(flags & layout.STILL),
                     is_probed=bool(flags & layout.PROBED),
-                    invocation=invocation,
-                    site=self._places.get(site),
+                    invocation=call_id,
+                    site=place,
                     package=self._text(package),
                     call=self._text(call),
                 )
@@ -291,7 +296,16 @@ def _template(attributes: Mapping[str, Any]) -> Place | None:
 
 
 def _placed(span: Span, activities: Mapping[int, Activity]) -> Span:
-    """Let a span without user code around it stand where its task or work item was created."""
+    """Let a span without user code around it stand where its task or work item was created.
+
+    One that outlives its task is the creator's: a stream that one task begins to read and others go on with.
+    """
+    owner = activities.get(span.activity)
+    while owner is not None and owner.kind == "task" and 0 < owner.end_ns < span.end_ns:
+        creator = activities.get(owner.parent) if owner.parent < owner.id else None
+        if creator is not None:
+            span = replace(span, activity=creator.id)
+        owner = creator
     owner = activities.get(span.activity)
     while span.site is None and owner is not None:
         span = replace(span, site=owner.site, invocation=owner.invocation)

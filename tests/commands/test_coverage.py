@@ -1,0 +1,95 @@
+"""`microdelay coverage`: every nanosecond in an account."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+MIXED = """
+    import json, sys, time, urllib.request
+
+    def get(url):
+        with urllib.request.urlopen(url) as answer:
+            return json.loads(answer.read())
+
+    def burn(until):
+        while time.process_time() < until:
+            sum(range(1000))
+
+    def handle(base, number):
+        get(f"{base}/one?user={number}&ms=30")
+        burn(time.process_time() + 0.06)
+        time.sleep(0.02)
+
+    for number in range(4):
+        handle(sys.argv[1], number)
+"""
+
+
+@pytest.fixture
+def recording(microdelay, program, service):
+    """A recording of four traces that wait, compute and pause."""
+    program(MIXED)
+    done = microdelay("run", "--no-report", "-o", "mixed.mdr", "program.py", service)
+    assert done.returncode == 0, done.stderr
+    return "mixed.mdr"
+
+
+def covered(microdelay, *arguments):
+    done = microdelay("coverage", "--format", "json", *arguments)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_accounts_add_up_to_the_length_of_the_traces(microdelay, recording, tmp_path):
+    found = covered(microdelay, recording)
+    assert found["schema"] == "microdelay.coverage/1"
+    assert found["traces"] == 4
+    assert sum(found["accounts_ns"].values()) == found["total_ns"]
+    assert found["accounts_ns"]["http"] >= 4 * 25_000_000
+    assert found["accounts_ns"]["sleep"] >= 4 * 19_000_000
+    assert found["unexplained_share"] == found["accounts_ns"].get("unexplained", 0) / found["total_ns"]
+    assert found["complete"]
+    assert found["sampler"]["looks"] > 0
+    assert found["dropped"] == 0
+
+
+def test_processor_time_is_at_the_line_that_computes(microdelay, recording, tmp_path):
+    found = covered(microdelay, recording)
+    assert found["accounts_ns"]["cpu: yours"] >= 4 * 40_000_000
+    busiest = found["cpu"][0]
+    assert (busiest["file"], busiest["function"]) == (str(tmp_path / "program.py"), "burn")
+    assert busiest["package"] == ""
+
+
+def test_text_names_the_accounts_the_probes_and_what_sampling_took(microdelay, recording):
+    done = microdelay("coverage", recording)
+    assert done.returncode == 0, done.stderr
+    for part in ("http", "unexplained", "100.0 %", "program.py", "http_client", "of a core", "0 events"):
+        assert part in done.stdout
+
+
+def test_every_name_of_the_json_report_is_documented(microdelay, recording, request):
+    page = (request.config.rootpath / "docs" / "coverage.md").read_text()
+    found = covered(microdelay, recording)
+    for name in (*found, *found["sampler"], *found["cpu"][0]):
+        assert f"`{name}`" in page, name
+
+
+def test_a_file_that_is_none_is_one_line_and_status_2(microdelay, tmp_path):
+    (tmp_path / "notes.txt").write_text("no recording")
+    for file in ("notes.txt", "missing.mdr"):
+        done = microdelay("coverage", file)
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_without_the_sampler_the_processor_has_no_lines(microdelay, program, service):
+    program(MIXED)
+    microdelay("run", "--no-report", "--no-sampler", "-o", "plain.mdr", "program.py", service)
+    found = covered(microdelay, "plain.mdr")
+    assert found["sampler"] == {}
+    assert found["cpu"] == []
+    assert found["accounts_ns"]["cpu"] >= 4 * 40_000_000
