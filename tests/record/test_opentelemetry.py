@@ -142,6 +142,25 @@ with other.get_tracer("quiet").start_as_current_span("sampled out", attributes={
 provider.shutdown()
 """
 
+IN_A_FRAMEWORK = """
+import time
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from pydantic_ai import Agent
+from pydantic_ai.models.test import TestModel
+
+trace.set_tracer_provider(TracerProvider())
+Agent.instrument_all()
+agent = Agent(TestModel(), name="helper")
+
+@agent.tool_plain
+def look_up(key: int) -> int:
+    time.sleep(0.05)
+    return key
+
+print(agent.run_sync("hello").output)
+"""
+
 
 def named(made: Recording, name: str) -> Span:
     (span,) = (span for span in made.spans if span.name == name)
@@ -242,3 +261,11 @@ def test_a_providers_spans_are_recorded_once_and_exported_as_before(
     assert sum(span.kind == "http" for span in made.spans) == 2
     assert {span.attributes.get("client") for span in made.spans if span.kind == "http"} == {"requests"}
     assert not any("otel.scope.name" in span.attributes for span in made.spans if span.kind == "db")
+
+
+def test_what_a_framework_says_beside_our_probe_is_one_span(recording: Record) -> None:
+    made = recording(IN_A_FRAMEWORK)
+    kinds = [span.kind for span in made.spans]
+    assert (kinds.count("agent"), kinds.count("tool")) == (1, 1)
+    assert all(span.attributes["otel.scope.name"] == "pydantic-ai" for span in made.spans if span.kind == "llm")
+    assert kinds.count("llm") == 2

@@ -85,32 +85,13 @@ def _outermost(recording: Recording, kind: str, around: Collection[str]) -> list
     for span in recording.spans:
         if span.kind == kind:
             outermost = span
-            for outer in _around(recording, span):
+            for outer in recording.surroundings(span):
                 if outer.kind in around and outer.end_ns + LATE_NS >= span.end_ns:
                     outermost = outer
             found[outermost.id] = outermost
     return [
         _Root(span.name, span.activity, span.start_ns, span.end_ns, span.invocation, span) for span in found.values()
     ]
-
-
-def _around(recording: Recording, span: Span) -> list[Span]:
-    """Give the spans around one, innermost first, over the border into the creating activity."""
-    chain: list[Span] = []
-    seen: set[int] = set()
-    outer = recording.by_id.get(recording.parents[span.id])
-    activity = span.activity
-    while activity not in seen:
-        seen.add(activity)
-        while outer is not None:
-            chain.append(outer)
-            outer = recording.by_id.get(recording.parents[outer.id])
-        created = recording.activities.get(activity)
-        if created is None or not created.parent:
-            break
-        activity = created.parent
-        outer = recording.around(activity, created.created_ns)
-    return chain
 
 
 def _short(qualified: str) -> str:

@@ -1,14 +1,15 @@
 """Leaves out what OpenTelemetry says a second time: a span of its around, or inside, one of ours that is the same wait.
 
 Most of these are not even recorded, since the name of the instrumentation says it (`record/otel.py`). What is left has
-a span of the same kind of ours in the same activity, and nearly the same time.
+a span of the same kind of ours around it or in it, in its activity or the one that made it, and nearly the same time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from microdelay.spans import HTTP, INTERNAL, LLM, TRACE, Span
+from microdelay.spans import AGENT, HTTP, INTERNAL, LLM, TOOL, TRACE, Span
+from microdelay.traces.model import Recording
 
 SAME_SHARE = 0.9
 """Of the outer span's time that the inner one takes where both are one wait."""
@@ -16,35 +17,36 @@ SAME_SHARE = 0.9
 SAME_NS = 1_000_000
 """By which two spans of one wait may differ anyway: what a short call's wrappers and serialisation take."""
 
+NAMES = {AGENT: "gen_ai.agent.name", TOOL: "gen_ai.tool.name"}
+"""That agents' turns and tools have in common where they are one."""
+
 SCOPE = "otel.scope.name"
 
 
-def without_doubles(spans: Sequence[Span]) -> list[Span]:
-    """Give the spans without those of OpenTelemetry that say what one of ours says."""
-    if not any(SCOPE in span.attributes for span in spans):
-        return list(spans)
-    doubles = {theirs.id for outer, inner in _nested(spans) for theirs in _theirs(outer, inner)}
-    return [span for span in spans if span.id not in doubles]
+def without_doubles(recording: Recording) -> Recording:
+    """Give the recording without the spans of OpenTelemetry that say what one of ours says."""
+    kinds = {span.kind for span in recording.spans if SCOPE in span.attributes} - {INTERNAL, TRACE}
+    if not kinds:
+        return recording
+    doubles: set[int] = set()
+    for inner in recording.spans:
+        if inner.kind in kinds or inner.kind == LLM:
+            for outer in recording.surroundings(inner):
+                theirs, ours = (outer, inner) if SCOPE in outer.attributes else (inner, outer)
+                if SCOPE in theirs.attributes and SCOPE not in ours.attributes and _are_one_wait(theirs, ours):
+                    doubles.add(theirs.id)
+    return replace(recording, spans=[span for span in recording.spans if span.id not in doubles])
 
 
-def _nested(spans: Sequence[Span]) -> Iterator[tuple[Span, Span]]:
-    """Give every two spans of one activity of which one lies inside the other."""
-    open_spans: dict[int, list[Span]] = {}
-    for span in sorted(spans, key=lambda span: (span.start_ns, -span.end_ns, -span.id)):
-        around = open_spans.setdefault(span.activity, [])
-        around[:] = [outer for outer in around if outer.end_ns >= span.end_ns]
-        for outer in around:
-            yield outer, span
-        around.append(span)
-
-
-def _theirs(outer: Span, inner: Span) -> Iterator[Span]:
-    """Give the one of two nested spans that is OpenTelemetry's, if they are the same wait."""
-    theirs, ours = (outer, inner) if SCOPE in outer.attributes else (inner, outer)
-    if SCOPE not in theirs.attributes or SCOPE in ours.attributes or theirs.kind in (INTERNAL, TRACE):
-        return
-    rest_ns = outer.duration_ns - inner.duration_ns
-    is_close = rest_ns <= max(SAME_NS, (1 - SAME_SHARE) * outer.duration_ns)
+def _are_one_wait(theirs: Span, ours: Span) -> bool:
     # Theirs may know that a request asks a language model where ours does not: then it says more.
-    if is_close and (theirs.kind == ours.kind or (theirs.kind, ours.kind) == (HTTP, LLM)):
-        yield theirs
+    if theirs.kind != ours.kind and (theirs.kind, ours.kind) != (HTTP, LLM):
+        return False
+    if theirs.kind in NAMES:
+        told = [span.attributes.get(NAMES[theirs.kind]) for span in (theirs, ours)]
+        if all(told):  # what a framework does before its own span begins is no matter then
+            return told[0] == told[1]
+    longest_ns = max(theirs.duration_ns, ours.duration_ns)
+    apart_ns = max(theirs.end_ns, ours.end_ns) - min(theirs.start_ns, ours.start_ns)
+    both_ns = min(theirs.end_ns, ours.end_ns) - max(theirs.start_ns, ours.start_ns)
+    return apart_ns - both_ns <= max(SAME_NS, (1 - SAME_SHARE) * longest_ns)

@@ -181,6 +181,24 @@ class Recording:
             span = self.by_id.get(self.parents[span.id])
         return span
 
+    def surroundings(self, span: Span) -> list[Span]:
+        """Give the spans around one, innermost first, over the border into the creating activity."""
+        chain: list[Span] = []
+        seen: set[int] = set()
+        outer = self.by_id.get(self.parents[span.id])
+        activity = span.activity
+        while activity not in seen:
+            seen.add(activity)
+            while outer is not None:
+                chain.append(outer)
+                outer = self.by_id.get(self.parents[outer.id])
+            created = self.activities.get(activity)
+            if created is None or not created.parent:
+                break
+            activity = created.parent
+            outer = self.around(activity, created.created_ns)
+        return chain
+
     def within(self, activity: int, start_ns: int, end_ns: int) -> Sequence[Span]:
         """Give the spans of an activity that began in an interval."""
         lane = self.lanes.get(activity, ())

@@ -41,7 +41,7 @@ def read(path: str | os.PathLike[str], progress: Progress | None = None) -> Reco
     if not processes.has_end and not chunks.warnings:
         chunks.cut("has no end")
     try:
-        made = _Builder(contents.tables, contents.texts, processes, contents.sources).build()
+        made = without_doubles(_Builder(contents.tables, contents.texts, processes, contents.sources).build())
     except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError) as error:
         raise RecordingError(f"recording does not fit together ({error}), record again: {name}") from error
     if not made.spans and not made.steps:
@@ -151,7 +151,7 @@ class _Builder:
             if activity:
                 joins[key].append(activity)
         activities = self._activities() | self._processes.activities()
-        spans = without_doubles([_placed(span, activities) for span in self._spans()])
+        spans = [_placed(span, activities) for span in self._spans()]
         samples = self._samples(activities)
         spans.sort(key=_order)
         spans += unknown_waits(spans, samples, self._sources)

@@ -102,7 +102,8 @@ def _pieces(recording: Recording, traces: Sequence[Trace]) -> Iterator[_Piece]:
             yield _piece(recording, trace.root, trace_id, b"")
         for span in trace.spans:
             if span.id in members:
-                parent = _parent(recording, span, members)
+                parents = (outer.id for outer in recording.surroundings(span) if outer.id in members)
+                parent = next(parents, 0)
                 yield _piece(recording, span, trace_id, _id(recording, 8, "span", parent) if parent else top)
     for span in recording.spans:
         if span.id not in written:
@@ -110,26 +111,6 @@ def _pieces(recording: Recording, traces: Sequence[Trace]) -> Iterator[_Piece]:
             trace_id = _id(recording, 16, "activity", span.activity)
             inside = parent and parent not in written
             yield _piece(recording, span, trace_id, _id(recording, 8, "span", parent) if inside else b"")
-
-
-def _parent(recording: Recording, span: Span, members: set[int]) -> int:
-    """Give the innermost span of a trace around one of its spans, over the border into the creating activity."""
-    parent = recording.parents[span.id]
-    activity = span.activity
-    seen: set[int] = set()
-    while activity not in seen:
-        seen.add(activity)
-        while parent:
-            if parent in members:
-                return parent
-            parent = recording.parents[parent]
-        created = recording.activities.get(activity)
-        if created is None:
-            break
-        activity = created.parent
-        around = recording.around(activity, created.created_ns)
-        parent = around.id if around is not None else 0
-    return 0
 
 
 def _piece(recording: Recording, span: Span, trace: bytes, parent: bytes) -> _Piece:
