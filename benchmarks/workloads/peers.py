@@ -109,6 +109,16 @@ def ddtrace() -> End:
     return end
 
 
+def serve(app: Any) -> None:
+    """Let OpenTelemetry know the service: its instrumentation wants the object, the others have seen the import."""
+    from opentelemetry import trace
+
+    if type(trace.get_tracer_provider()).__module__.startswith("opentelemetry.sdk"):
+        from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+
+        FastAPIInstrumentor.instrument_app(app)
+
+
 PEERS: dict[str, Callable[[], End]] = {
     "bare": nothing,
     "microdelay": microdelay,

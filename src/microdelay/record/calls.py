@@ -84,19 +84,20 @@ def configure(user_prefixes: tuple[str, ...] = ()) -> None:
 def end_stacks_at(code: CodeType) -> None:
     """Let one activity's stack end at a function of a library, although the thread's goes on (`Handle._run`)."""
     known = _boundaries.setdefault(code.co_filename, [])
-    if not any(code is each for each in known):
+    if code not in known:
         known.append(code)
     _files.pop(code.co_filename, None)
 
 
 def ends_stack(code: CodeType) -> bool:
     """Tell whether one activity's stack ends at a code object."""
-    return _held_by(code.co_filename) == BOUNDARY and any(code is each for each in _boundaries[code.co_filename])
+    return _held_by(code.co_filename) == BOUNDARY and code in _boundaries[code.co_filename]
 
 
 def is_user_file(filename: str) -> bool:
     """Tell whether a code object's file is the user's own."""
-    return _held_by(filename) == USER
+    known = _files.get(filename)
+    return (_held_by(filename) if known is None else known) == USER
 
 
 def _held_by(filename: str) -> int:
@@ -131,7 +132,7 @@ def recall(frame: FrameType | None) -> tuple[FrameType | None, Mark | None]:
             if held == USER:
                 mark = frame.f_trace
                 return frame, mark if type(mark) is Mark and mark.id > _first_id else None
-            if held and ends_stack(code):
+            if held == BOUNDARY and code in _boundaries[code.co_filename]:
                 return None, None
         frame = frame.f_back
         left -= 1

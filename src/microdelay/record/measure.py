@@ -10,8 +10,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from microdelay.record.activities import waited
-from microdelay.record.calls import Site
+from microdelay.record.activities import current, waited
+from microdelay.record.calls import NOWHERE, Site
 from microdelay.record.events import Label, cpu_now, now, push_span, state
 from microdelay.record.patches import unnoticed
 from microdelay.record.trouble import stand_aside
@@ -57,7 +57,7 @@ def record(  # called once a span: by position is cheapest
     error: BaseException | None = None,
     depth: int = 1,
 ) -> None:
-    """Queue one span; `depth` frames above this one stands the wrapper of the call that waited.
+    """Queue one span; `depth` frames above this one stands the wrapper of the call that waited (-1: no place).
 
     The call site is looked up here, after the wait: the frames are the same ones as before it, and a call that turns
     out too short to keep has cost nothing.
@@ -65,7 +65,7 @@ def record(  # called once a span: by position is cheapest
     if not state.on:
         return
     try:
-        activity, site = waited(sys._getframe(depth + 1), start_ns)
+        activity, site = (current(), NOWHERE) if depth < 0 else waited(sys._getframe(depth + 1), start_ns)
         extra: Any = details or None
         if cpu is not NO_CPU or error is not None:
             extra = details, *cpu, "" if error is None else type(error).__name__

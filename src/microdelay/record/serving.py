@@ -53,10 +53,10 @@ class Request:
         known, self._announced = self._announced, announced
         return announced or not known
 
-    def finish(self, error: BaseException | None = None, depth: int = 1) -> None:
-        """Record it, as seen from the wrapper that calls this."""
+    def finish(self, error: BaseException | None = None) -> None:
+        """Record it, at no place: the user's code is below it, and what is above is a server."""
         cpu = (self._cpu, cpu_now()) if self._cpu >= 0 else NO_CPU
-        record(SERVER, "", self.start, self.ended or now(), cpu, self._details(), error, depth + 1)
+        record(SERVER, "", self.start, self.ended or now(), cpu, self._details(), error, -1)
 
     def _details(self) -> Details:
         details: Details = {"http.request.method": self.method if self.method in METHODS else "_OTHER"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from types import CodeType, CoroutineType
 from typing import Any
 
 from microdelay.record import activities, calls
@@ -64,16 +65,24 @@ class Life:
     def _suspended_at(self, waiting: Any) -> tuple[calls.Site, str]:
         """Give the user's innermost await of a suspended coroutine, and the name of what is awaited below it."""
         site, awaited = calls.NOWHERE, ""
+        code: CodeType | None
         for _ in range(calls.MAX_FRAMES):
-            frame = getattr(waiting, "cr_frame", None) or getattr(waiting, "gi_frame", None)
-            if frame is None:
-                break
-            code = frame.f_code
+            # A coroutine's code can be asked without making an object of its frame.
+            if type(waiting) is CoroutineType:
+                code, below = waiting.cr_code, waiting.cr_await
+            else:
+                code = getattr(waiting, "cr_code", None) or getattr(waiting, "gi_code", None)
+                below = getattr(waiting, "cr_await", None) or getattr(waiting, "gi_yieldfrom", None)
+                if code is None:
+                    break
             if code.co_name not in TRAPS:
                 awaited = code.co_qualname
             if calls.is_user_file(code.co_filename):
+                frame = getattr(waiting, "cr_frame", None) or getattr(waiting, "gi_frame", None)
+                if frame is None:
+                    break
                 site = calls.mark_suspended(frame, self.id, self.run_end, site), code, frame.f_lasti
-            waiting = getattr(waiting, "cr_await", None) or getattr(waiting, "gi_yieldfrom", None)
+            waiting = below
         return site, awaited
 
 

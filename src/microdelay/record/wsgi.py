@@ -47,7 +47,7 @@ def _answer(call: Callable[..., Any], application: Any, environ: Any, start_resp
         body = call(application, environ, responding)
     except BaseException as error:
         hide(error)
-        request.finish(error, depth=2)
+        request.finish(error)
         raise
     return _followed(body, request)
 
@@ -73,7 +73,7 @@ def _followed(body: Any, request: Request) -> Any:
             stand_aside("end of a WSGI body", problem)
         else:
             return body
-    request.finish(depth=3)
+    request.finish()
     return body
 
 
