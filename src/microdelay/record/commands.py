@@ -39,6 +39,13 @@ MAX_COMMANDS = 64
 MAX_NAMED = 5
 """Different commands of a pipeline that its name tells."""
 
+_SIMPLE = frozenset({
+    "GET", "SET", "SETEX", "DEL", "EXISTS", "EXPIRE", "MGET", "MSET", "INCRBY", "HGET", "HSET", "HGETALL", "HMGET",
+    "LPUSH", "RPUSH", "LPOP", "RPOP", "LRANGE", "SADD", "SMEMBERS", "SISMEMBER", "ZADD", "ZRANGE", "XADD", "PUBLISH",
+    "PING", "EVALSHA", "TTL",
+})  # fmt: skip
+"""The usual commands, as clients write them: their name is known at once."""
+
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9._]{0,30}")
 _SUBCOMMAND = re.compile(r"[A-Z][A-Z\-]{1,20}|[a-z][a-z\-]{1,20}")
 
@@ -151,10 +158,11 @@ def _describer(system: str) -> Callable[[Any, tuple[Any, ...], dict[str, Any]], 
     def describe(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
         command = args[1:]
         name = operation(command)
-        details = _target(args[0], system) | {"operation": name, "parameters": db.kept(command)}
+        details = {**_target(args[0], system), "operation": name, "parameters": db.kept(command)}
         if name in KEYS_ALL:
             details["microdelay.keys"] = len(command) - 1
-        return details | _answered(result)
+        _answer(details, result)
+        return details
 
     return describe
 
@@ -220,7 +228,8 @@ def _sent_together(
     if not state.on or not stack:
         return
     try:
-        details = _target(pipeline, system) | _batch(stack) | _answered(result)
+        details = _target(pipeline, system) | _batch(stack)
+        _answer(details, result)
     except Exception as problem:
         stand_aside("describe pipeline", problem)
         details = NO_DETAILS
@@ -242,6 +251,8 @@ def _batch(stack: list[Any]) -> Details:
 def operation(command: Sequence[Any]) -> str:
     """Name a command: its first word, and the second of a command that consists of several."""
     first = command[0] if command else ""
+    if type(first) is str and first in _SIMPLE:
+        return first
     words = (first.decode("ascii", "replace") if isinstance(first, bytes) else str(first)).split()[:2]
     if not words or not _WORD.fullmatch(words[0]):
         return "COMMAND"
@@ -265,11 +276,12 @@ def _target(client: Any, system: str) -> Details:
     return known
 
 
-def _answered(result: Any) -> Details:
-    """Keep an answer, for the writer to make a fingerprint of it; nothing of one that cannot be kept whole."""
+def _answer(details: Details, result: Any) -> None:
+    """Keep an answer, for the writer to make a fingerprint of it; of one that is not kept whole, only values."""
     kind = type(result)
     if kind is list or kind is tuple:
-        return {"answer": db.kept(result)} if len(result) <= redact.MAX_TOKENS else {"rows": db.kept(result)}
-    if kind is dict:
-        return {"rows": db.kept(result)}
-    return {} if result is None else {"answer": db.kept((result,))}
+        details["answer" if len(result) <= redact.MAX_TOKENS else "rows"] = db.kept(result)
+    elif kind is dict:
+        details["rows"] = db.kept(result)
+    elif result is not None:
+        details["answer"] = db.kept((result,))

@@ -19,12 +19,6 @@ from microdelay.record.measure import NO_CPU, Describe, Details, hide, record, t
 from microdelay.record.patches import Wrap, _put, replace, unnoticed
 from microdelay.spans import CONNECT, DB, QUEUE
 
-TUPLES_OK = 2
-"""The status of a result that holds rows (libpq's `PGRES_TUPLES_OK`)."""
-
-TEXT = 0
-"""The format of a column whose values are text (libpq)."""
-
 
 def install(psycopg: ModuleType) -> None:
     """Time each exchange with the server."""
@@ -112,21 +106,18 @@ def _statement(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> De
     given = args[2] if len(args) > 2 else kwargs.get("params")
     details["parameters"] = db.kept(given) if given is not None else ()
     answer = cursor.pgresult
-    if answer is not None and answer.status == TUPLES_OK:
-        details["db.response.returned_rows"] = answer.ntuples
-        details["rows"] = _first_values(answer)
+    columns = answer.nfields if answer is not None else 0  # its `status` would cost more than all the rest
+    if columns:
+        count = details["db.response.returned_rows"] = answer.ntuples
+        if count:
+            details["rows"] = _first_values(answer, count, columns)
     return details
 
 
-def _first_values(answer: Any) -> object:
+def _first_values(answer: Any, rows: int, columns: int) -> str:
     """Keep what a later call may need of a result, as the server has sent it."""
-    columns = range(min(answer.nfields, db.MAX_COLUMNS))
-    return db.rows(
-        [
-            tuple([answer.get_value(row, column) for column in columns if answer.fformat(column) == TEXT])
-            for row in range(min(answer.ntuples, db.MAX_ROWS))
-        ]
-    )
+    value, shown = answer.get_value, range(min(columns, db.MAX_COLUMNS))
+    return db.rows([[value(row, column) for column in shown] for row in range(min(rows, db.MAX_ROWS))])
 
 
 def _many(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
