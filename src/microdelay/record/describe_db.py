@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from microdelay.record import redact
 from microdelay.record.description import Attributes, Description
 
-_AS_THEY_ARE = (
+_AS_THEY_ARE = frozenset({
     "db.operation.batch.size", "db.response.returned_rows", "db.namespace", "server.address", "server.port", "part",
     "connection", "microdelay.keys", "microdelay.orm", "microdelay.template",
-)  # fmt: skip
+})  # fmt: skip
 
 
 def db(name: str, details: dict[str, Any], with_tokens: bool) -> Description:
     """Describe a statement by its text without literals, or a command of a store without a query language."""
-    raw = details.get("query", "")
-    attributes: Attributes = {"db.system.name": details.get("system", "")}
-    if "operation" in details:
-        summary = raw = attributes["db.operation.name"] = details["operation"]
-    else:
-        backslash = details.get("system") in redact.BACKSLASH_SYSTEMS
-        summary = attributes["db.query.summary"] = redact.query_summary(raw, backslash)
-        attributes["db.query.text"] = redact.query(raw, backslash)
-    for key in _AS_THEY_ARE:
-        if details.get(key) is not None:
-            attributes[key] = details[key]
+    operation = details.get("operation", "")
+    raw = operation or details.get("query", "")
+    rest = tuple([item for item in details.items() if item[0] in _AS_THEY_ARE and item[1] is not None])
+    summary, attributes = _attributes(details.get("system", ""), operation, raw, rest)
     parameters = details.get("parameters", "")
-    known_input = details.get("input")
-    given = redact.fingerprint(raw, parameters) if known_input is None else int(known_input)
-    made = Description(name or summary, attributes, input=given)
+    given = details.get("input")
+    if given is None:
+        given = redact.fingerprint(f"{raw}\x00{parameters!r}")
+    made = Description(name or summary, attributes, int(given), is_shared=True)
     if "answer" in details:
         made.output = redact.fingerprint(details["answer"])
     if with_tokens:
@@ -37,3 +32,15 @@ def db(name: str, details: dict[str, Any], with_tokens: bool) -> Description:
         made.sent = redact.tokens(str(parameters).encode("utf-8", "replace"))
         made.received = redact.tokens(str(found).encode("utf-8", "replace"))
     return made
+
+
+@functools.lru_cache(512)
+def _attributes(system: str, operation: str, raw: str, rest: tuple[tuple[str, Any], ...]) -> tuple[str, Attributes]:
+    attributes: Attributes = {"db.system.name": system}
+    if operation:
+        summary = attributes["db.operation.name"] = operation
+    else:
+        backslash = system in redact.BACKSLASH_SYSTEMS
+        summary = attributes["db.query.summary"] = redact.query_summary(raw, backslash)
+        attributes["db.query.text"] = redact.query(raw, backslash)
+    return summary, attributes | dict(rest)

@@ -10,7 +10,11 @@ Attributes = dict[str, str | int | float | bool]
 
 @dataclass(slots=True)
 class Description:
-    """What is written of one span besides its times; a `kind` takes the place of the one that the probe gave."""
+    """What is written of one span besides its times.
+
+    A `kind` takes the place of the one that the probe gave. Attributes that are the same object each time (`is_shared`)
+    are known again faster.
+    """
 
     name: str
     attributes: Attributes
@@ -19,3 +23,4 @@ class Description:
     sent: Iterable[int] = field(default_factory=tuple)
     received: Iterable[int] = field(default_factory=tuple)
     kind: str = ""
+    is_shared: bool = False

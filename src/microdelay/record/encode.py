@@ -44,6 +44,7 @@ class Encoder:
         self._site_count = 0
         self._shapes: dict[object, int] = {}
         self._shape_count = 0
+        self._shared: dict[tuple[int, str, str, str], tuple[int, Attributes]] = {}
         self._first_shapes: dict[tuple[str, str], tuple[int, Attributes]] = {}
         self._values: dict[int, int] = {0: 0}
         self._value_count = 0
@@ -65,13 +66,14 @@ class Encoder:
             self._new_texts = []
             for rows in self._rows.values():
                 rows.clear()
-        interned = max(len(self._texts), len(self._sites), len(self._shapes), len(self._values))
+        interned = max(len(self._texts), len(self._sites), len(self._shapes), len(self._shared), len(self._values))
         if interned > MAX_INTERNED or self._text_characters > MAX_INTERNED_CHARACTERS:
             self._texts.clear()
             self._text_characters = 0
             self._sites.clear()
             self._shapes.clear()
             self._first_shapes.clear()
+            self._shared.clear()
             self._values = {0: 0}
             self._tokens_left.clear()
         return data
@@ -95,12 +97,15 @@ class Encoder:
         left = self._tokens_left.get(place, TOKENS_PER_PLACE)
         self._tokens_left[place] = left - 1
         made = describe(label.kind, label.name, details, with_tokens=left > 0)
-        attributes = made.attributes
-        key = made.kind or label.kind, made.name, error, marshal.dumps(attributes, 2)
-        shape = self._shapes.get(key)
-        if shape is None:
-            self._text_characters += len(key[3])
-            shape = self._shapes[key] = self._shape(made.kind or label.kind, made.name, attributes, error)
+        kind = made.kind or label.kind
+        # Attributes that come again as the same object are known by their address; the value keeps them there.
+        known = self._shared.get((id(made.attributes), kind, made.name, error)) if made.is_shared else None
+        if known is None:
+            shape = self._shape_of(kind, made.name, made.attributes, error)
+            if made.is_shared:
+                self._shared[id(made.attributes), kind, made.name, error] = shape, made.attributes
+        else:
+            shape = known[0]
         self._rows[b"SPAN"] += (
             span, start, end - start, activity, invocation, place, shape, self._value(made.input),
             self._value(made.output),
@@ -109,6 +114,14 @@ class Encoder:
             self._rows[b"FLOW"] += self._flow.rows(span, made.sent, made.received)
         for target in details.get("joins", ()):
             self._rows[b"JOIN"] += (span, target)
+
+    def _shape_of(self, kind: str, name: str, attributes: Attributes, error: str) -> int:
+        key = kind, name, error, marshal.dumps(attributes, 2)
+        shape = self._shapes.get(key)
+        if shape is None:
+            self._text_characters += len(key[3])
+            shape = self._shapes[key] = self._shape(kind, name, attributes, error)
+        return shape
 
     def _shape(self, kind: str, name: str, attributes: Attributes, error: str) -> int:
         """Write a new shape; one that has all attributes of the first of its name as what is different from that."""
