@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 
 import pytest
-from tests.examples.running import EXAMPLES, PATIENCE_S, Pair, execute, functions_of
+from tests.examples.running import EXAMPLES, PATIENCE_S, Done, Pair, execute, functions_of
 
 from microdelay.traces import assemble, read
 
@@ -19,6 +19,7 @@ pytest.importorskip("greenlet", reason="SQLAlchemy's asyncio side needs it")
 SHOP = EXAMPLES / "shop_service"
 REQUESTS = 40
 WARM_UP = 20
+DRIVE = [sys.executable, str(SHOP / "drive.py"), "--requests", str(REQUESTS)]
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +38,18 @@ def environment() -> Iterator[dict[str, str]]:
             process.wait(PATIENCE_S)
 
 
+@pytest.fixture(scope="module")
+def alone(environment: dict[str, str]) -> Done:
+    """Drive the shop as `python` runs it."""
+    return execute(DRIVE, environment)
+
+
 @pytest.fixture(scope="module", params=["asyncio", "uvloop"])
-def pair(request: pytest.FixtureRequest, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Pair:
+def pair(
+    request: pytest.FixtureRequest, alone: Done, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Pair:
     file = tmp_path_factory.mktemp("shop") / "shop.mdr"
-    command = [sys.executable, str(SHOP / "drive.py"), "--requests", str(REQUESTS), "--loop", request.param]
-    alone = execute(command, environment)
-    recorded = execute([*command, "--record", str(file)], environment)
+    recorded = execute([*DRIVE, "--loop", request.param, "--record", str(file)], environment)
     assert recorded.returncode == 0, recorded.stderr
     return Pair(alone, recorded, read(file))
 
