@@ -8,10 +8,12 @@ from microdelay.record import describe_llm, redact
 from microdelay.record.description import Attributes, Description
 from microdelay.spans import LLM
 
-_WRITTEN = (
-    "http.response.status_code", "http.request.body.size", "http.response.body.size", "client",
-    "microdelay.connection", "network.peer.address", "network.peer.port",
-)  # fmt: skip
+_WRITTEN = ("http.response.status_code", "http.request.body.size", "http.response.body.size", "client")
+
+MAX_HEADERS = 20
+"""Of a request, whose values are looked at."""
+
+_METHODS = {name: name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY")}
 
 
 def http(name: str, details: dict[str, Any], with_tokens: bool) -> Description:
@@ -30,33 +32,46 @@ def http(name: str, details: dict[str, Any], with_tokens: bool) -> Description:
 
 
 def _request(name: str, details: dict[str, Any], with_tokens: bool) -> Description:
-    raw = str(details.get("url", ""))[: redact.MAX_TEXT]
+    raw, body = str(details.get("url", ""))[: redact.MAX_TEXT], details.get("body")
+    made = _base(name, details, raw)
+    attributes = made.attributes
+    for key in _WRITTEN:
+        if key in details:
+            attributes[key] = details[key]
+    attributes.update(details.get("connection", ()))
+    if made.kind:
+        attributes.update(describe_llm.answered(details.pop("told", None)))
+        attempt = _number(details.get("attempt"))
+        if attempt:
+            attributes["http.request.resend_count"] = attempt
+    if with_tokens:
+        made.sent = [*redact.tokens(raw.partition("://")[2].encode("utf-8", "replace"))]
+        for value in details.get("headers", ())[:MAX_HEADERS]:
+            made.sent += redact.tokens(_bytes(value))
+        made.sent += redact.tokens(body)
+    return made
+
+
+def _base(name: str, details: dict[str, Any], raw: str) -> Description:
+    """Give what a request has in common with the waits for its body."""
+    described = details.get("described")
+    if described is not None:
+        return Description(described.name, dict(described.attributes), described.input, kind=described.kind)
     scheme, host, port, path = redact.url(raw)
-    method = str(details.get("method", "GET")).upper()[:20]
+    given = details.get("method", "GET")
+    method = _METHODS.get(given) or str(given).upper()[:20]
     attributes: Attributes = {"http.request.method": method, "url.template": path, "server.address": host}
     if port:
         attributes["server.port"] = port
     if scheme:
         attributes["url.scheme"] = scheme
-    body = details.get("body") or b""
+    body = details.get("body")
     sent = details.get("body_fingerprint") or (redact.fingerprint(body) if body else 0)
-    input_ = redact.fingerprint(method, raw, sent)
-    made = Description(name or f"{method} {path}", attributes, input=input_)
-    asked = details.get("asked")
+    made = Description(name or f"{method} {path}", attributes, redact.fingerprint(f"{method} {raw} {sent}"))
+    asked = details.pop("asked", None)
     if asked is not None and method == "POST":
         _ask(made, asked, host, raw)
-    # A wait for the body says the same, but not how the request went.
-    details["described"] = made.kind, made.name, dict(attributes), input_
-    attributes.update((key, details[key]) for key in _WRITTEN if key in details)
-    if made.kind:
-        attributes.update(describe_llm.answered(details.get("told")))
-        attempt = _number(details.get("attempt"))
-        if attempt:
-            attributes["http.request.resend_count"] = attempt
-    if with_tokens:
-        values = b" ".join(_bytes(value) for value in details.get("headers", ()))
-        made.sent = [*redact.tokens(raw.partition("://")[2].encode("utf-8", "replace")), *redact.tokens(values)]
-        made.sent += redact.tokens(body)
+        details["described"] = Description(made.name, dict(made.attributes), made.input, kind=made.kind)
     return made
 
 
@@ -69,10 +84,8 @@ def _ask(made: Description, asked: bytes, host: str, raw: str) -> None:
 
 
 def _body(details: dict[str, Any], request: dict[str, Any]) -> Description:
-    if "described" not in request:
-        _request("", request, False)
-    kind, name, attributes, input_ = request["described"]
-    made = Description(name, {**attributes, "part": "body"}, input=input_, kind=kind)
+    made = _base("", request, str(request.get("url", ""))[: redact.MAX_TEXT])
+    made.attributes["part"] = "body"
     for key in ("client", "http.response.status_code"):
         if key in request:
             made.attributes[key] = request[key]
@@ -82,7 +95,7 @@ def _body(details: dict[str, Any], request: dict[str, Any]) -> Description:
         made.attributes["microdelay.time_to_first_chunk_ns"] = details["first_ns"]
     if "waited_ns" in details:
         made.attributes["microdelay.stream_idle_ns"] = details["waited_ns"]
-    if kind:
+    if made.kind:
         if "streamed" in details:
             made.attributes.update(describe_llm.streamed(details["streamed"], bool(details.get("is_cut"))))
         made.attributes.update(describe_llm.answered(details.get("told")))

@@ -6,8 +6,9 @@ is the body's (`http_body.py`).
 
 from __future__ import annotations
 
+import functools
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from microdelay.record import activities, redact
@@ -26,7 +27,6 @@ _COMMON_HEADERS = frozenset({
     "accept", "accept-encoding", "connection", "content-length", "content-type", "host", "transfer-encoding",
     "user-agent",
 })  # fmt: skip
-_COMMON_BYTES = frozenset(name.encode() for name in _COMMON_HEADERS)
 
 _SDK_HEADERS = "x-stainless-"
 """Begin the names in which the SDKs of OpenAI and Anthropic tell what they run on."""
@@ -35,7 +35,6 @@ _ATTEMPT_HEADER = "x-stainless-retry-count"
 
 _TELLING_HEADERS = frozenset({"etag", "link", "location", "set-cookie", "www-authenticate"})
 """Of an answer: those whose values a later request may need."""
-_TELLING_BYTES = frozenset(name.encode() for name in _TELLING_HEADERS)
 
 MAX_HEADERS = 20
 """Telling headers kept of one request or answer."""
@@ -76,10 +75,21 @@ def requested(client: str, method: object, url: object, body: object = None, hea
         data = body.encode("utf-8", "replace") if isinstance(body, str) else body
         if isinstance(data, (bytes, bytearray)):
             _sent(details, bytes(data), str(url))
-    values = [value for name, value in headers if _says_something(details, name, value)] if headers else None
-    if values:
-        details["headers"] = values[:MAX_HEADERS]
+    for name, value in headers:
+        lower = _lower(name)
+        if lower in _COMMON_HEADERS:
+            continue
+        if not lower.startswith(_SDK_HEADERS):
+            details.setdefault("headers", []).append(value)
+        elif lower == _ATTEMPT_HEADER:
+            details["attempt"] = value
     return details
+
+
+@functools.lru_cache(1024, typed=True)
+def _lower(name: str | bytes) -> str:
+    """Give the name of a header in small letters; names come again and again."""
+    return _text(name).lower()
 
 
 def _sent(details: Details, data: bytes, url: str) -> None:
@@ -92,31 +102,17 @@ def _sent(details: Details, data: bytes, url: str) -> None:
         details["body_fingerprint"] = redact.body(data)
 
 
-def _says_something(details: Details, name: Any, value: Any) -> bool:
-    """Tell whether a request's header may carry a value that came from somewhere."""
-    if isinstance(name, bytes):
-        if name.lower() in _COMMON_BYTES:
-            return False
-        name = name.decode("ascii", "replace")
-    lower = str(name).lower()
-    if lower.startswith(_SDK_HEADERS):
-        if lower == _ATTEMPT_HEADER:
-            details["attempt"] = value
-        return False
-    return lower not in _COMMON_HEADERS
-
-
-def answered(details: Details, status: object, headers: Pairs, history: Iterable[Pairs] = ()) -> None:
+def answered(details: Details, status: object, headers: Pairs, history: Sequence[Pairs] = ()) -> None:
     """Add the raw facts of an answer; `history` are the headers of those that redirected to it."""
     if isinstance(status, int):
         details["http.response.status_code"] = int(status)
-    told = [pair for each in (*history, headers) for pair in each if _is_telling(pair[0])]
-    if told:
-        details["answer_headers"] = [(_text(name).lower(), _cut(value)) for name, value in told[:MAX_HEADERS]]
-
-
-def _is_telling(name: Any) -> bool:
-    return name.lower() in (_TELLING_BYTES if isinstance(name, bytes) else _TELLING_HEADERS)
+    for each in (*history, headers) if history else (headers,):
+        for name, value in each:
+            lower = _lower(name)
+            if lower in _TELLING_HEADERS:
+                told = details.setdefault("answer_headers", [])
+                if len(told) < MAX_HEADERS:
+                    told.append((lower, _cut(value)))
 
 
 def _cut(value: object) -> str:
@@ -220,7 +216,8 @@ def finish(
         body = body_of(result)
         if body is not None:
             body.belongs_to(details, start)
-            details |= body.connection
+            if body.connection:
+                details["connection"] = body.connection
             if start < body.answered_ns <= end - APART_NS and "answer" in details:
                 headers_at = body.answered_ns
     except Exception as problem:

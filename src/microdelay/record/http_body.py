@@ -39,47 +39,49 @@ ASKED_BYTES = 64 * 1024
 
 def arrived(details: Details, body: object, asked: bool = False) -> None:
     """Add the whole of the answer's body."""
-    if isinstance(body, (bytes, bytearray)):
-        details["http.response.body.size"] = len(body)
+    if not isinstance(body, (bytes, bytearray)):
+        return
+    size = details["http.response.body.size"] = len(body)
+    if size > redact.TOKEN_BYTES:
         details["answer"] = bytes(body[: redact.TOKEN_BYTES])
-        if asked or "asked" in details:
-            details["told"] = bytes(body if len(body) <= ASKED_BYTES else body[:KEPT_BYTES] + body[-KEPT_BYTES:])
-        if len(body) > redact.TOKEN_BYTES:
-            details["answer_fingerprint"] = redact.body(body)
+        details["answer_fingerprint"] = redact.body(body)
+    else:
+        details["answer"] = bytes(body)
+    if asked or "asked" in details:
+        details["told"] = bytes(body if size <= ASKED_BYTES else body[:KEPT_BYTES] + body[-KEPT_BYTES:])
 
 
 class Body:
     """The body of one answer while the program reads it."""
 
-    __slots__ = (
-        "answered_ns", "begun_ns", "connection", "end", "first_ns", "head", "parts", "request", "size", "start",
-        "tail", "tail_size", "touched", "waited_ns", "where", "whole",
-    )  # fmt: skip
+    # Most bodies come with the headers, and need no more than this: what is not set is of the class.
+    begun_ns = 0
+    first_ns = 0  # when the first chunk was there
+    waited_ns = 0
+    size = 0
+    start = end = 0  # of the wait that is not written yet
+    where: tuple[int, Site] | None = None
+    parts = 0
+    whole = False  # being read at once by a wrapper that gives the answer
+    touched = False  # a piece of it has been read
+    asks = False  # a language model
+    head: list[bytes] | None = None
+    tail: deque[bytes] | None = None
+    tail_size = 0
+    request: Details = NO_DETAILS
+    """The facts of the request that it belongs to."""
 
     def __init__(self, answered_ns: int, connection: Details = NO_DETAILS) -> None:
-        self.request = NO_DETAILS
-        """The facts of the request that it belongs to."""
         self.connection = connection
         """What is known of the connection that it comes over."""
-        self.begun_ns = 0
         self.answered_ns = answered_ns
-        self.first_ns = 0  # when the first chunk was there
-        self.waited_ns = 0
-        self.size = 0
-        self.start = self.end = 0  # of the wait that is not written yet
-        self.where: tuple[int, Site] | None = None
-        self.parts = 0
-        self.whole = False  # being read at once by a wrapper that gives the answer
-        self.touched = False  # a piece of it has been read
-        self.head: list[bytes] | None = None
-        self.tail: deque[bytes] = deque()
-        self.tail_size = 0
 
     def belongs_to(self, request: Details, begun_ns: int) -> None:
         """Begin to tell of it, as the body of the answer to `request`."""
         self.request = request
         self.begun_ns = begun_ns
-        self.head = [] if "asked" in request else None
+        if "asked" in request:
+            self.asks, self.head, self.tail = True, [], deque()
 
     def waited(self, start: int, end: int, chunk: bytes | None = None) -> None:
         """Count one wait for a chunk, as seen from a wrapper that the program's reading calls."""
@@ -109,7 +111,7 @@ class Body:
     def keep(self, chunk: bytes) -> None:
         """Keep the ends of what a language model answers."""
         self.size += len(chunk)
-        if self.head is None:
+        if self.head is None or self.tail is None:
             return
         if self.size <= KEPT_BYTES:
             self.head.append(chunk)
@@ -121,36 +123,44 @@ class Body:
 
     def given(self, answer: object, error: str = "") -> None:
         """Write it with the answer that was read at once; what came with the headers is no wait of its own."""
-        details: Details = {"request": self.request, "part": "body"}
-        if answer is not None and not self.touched:
-            if not self.start:
-                arrived(self.request, answer)
-                if self.request.pop("open", None):
-                    self.request = {}
-                    return
-            arrived(details, answer, "asked" in self.request)
+        request = self.request
+        whole = answer is not None and not self.touched
+        if whole and not self.start:
+            arrived(request, answer, self.asks)
+            if request.pop("open", None):
+                self._let_go()
+                return
+        details: Details = {"request": request, "part": "body"}
+        if whole:
+            arrived(details, answer, self.asks)
         if not self.start:
             self.start = self.end = now()
-        self.head = None
         self._write(details, error)
+        self._let_go()
 
     def finish(self, error: str = "") -> None:
         """Write the rest: the body has been read piece by piece, or is given up."""
-        head, self.head = self.head, None
-        if not self.start and not head:
+        head, tail = self.head, self.tail
+        streamed = b"".join([*head, *tail]) if head is not None and tail is not None else b""
+        if not self.start and not streamed:
             return
         details: Details = {"request": self.request, "part": "body", "waited_ns": self.waited_ns}
         if self.first_ns:
             details["first_ns"] = self.first_ns - self.begun_ns
         if self.size:
             details["http.response.body.size"] = self.size
-        if head:
-            details["streamed"] = b"".join([*head, *self.tail])
+        if streamed:
+            details["streamed"] = streamed
             details["is_cut"] = self.tail_size > 0
-            self.tail.clear()
-            if not self.start:
-                self.start = self.end = self.first_ns or now()
+        if not self.start:
+            self.start = self.end = self.first_ns or now()
         self._write(details, error)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Forget what was sent: an answer, or the connection that it came over, may be kept for long."""
+        self.request = NO_DETAILS
+        self.head = self.tail = None
 
     def _write(self, details: Details, error: str = "") -> None:
         if self.start and state.on:

@@ -47,16 +47,16 @@ def _describe(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Det
         return requested("aiohttp", method, url, None, pairs)
     protocol = result._protocol
     known = protocol.__dict__ if protocol is not None else {}
-    info = result._request_info if hasattr(result, "_request_info") else result.request_info
-    details = requested("aiohttp", method, info.url, known.pop(_SENT, None), pairs)
+    details = requested("aiohttp", method, result.request_info.url, known.pop(_SENT, None), pairs)
     history = result._history
-    answered(details, result.status, result._raw_headers or (), [each._raw_headers or () for each in history])
+    told = [each._raw_headers or () for each in history] if history else ()
+    answered(details, result.status, result._raw_headers or (), told)
     if protocol is None:
         return details
     peer = known.get(_PEER)
     if peer is None:
         peer, known[_PEER] = _connected(protocol)
-    details.update(peer)
+    details["connection"] = peer
     body = known[_BODY] = Body(0)
     result.__dict__[_BODY] = body
     return details

@@ -17,29 +17,26 @@ from microdelay.record.trouble import stand_aside
 
 
 class _Request:
-    """A request that is being made; an outer client library times it as a whole where `recorded` is false."""
+    """A request that is being made; one that an outer client library times as a whole has none."""
 
-    __slots__ = ("body", "cpu_start", "headers", "method", "recorded", "start", "url")
+    __slots__ = ("body", "cpu_start", "headers", "method", "start", "url")
 
-    def __init__(self, method: str, url: str, recorded: bool) -> None:
-        self.start, self.cpu_start = now(), cpu_now() if recorded else -1
+    def __init__(self, method: str, url: str) -> None:
+        self.start, self.cpu_start = now(), cpu_now()
         self.method, self.url = method, url
-        self.recorded = recorded
         self.body: object = None
-        self.headers: list[tuple[Any, Any]] = []
+        self.headers: list[tuple[bytes, bytes]] = []
 
     def end(self, response: Any, body: Body | None, error: BaseException | None = None) -> None:
         """Record it."""
-        if self.recorded:
-            end = now()
-            cpu = self.cpu_start, cpu_now()
-            finish(self.start, end, cpu, _describe, response, (self,), {}, lambda _: body, error)
+        end = now()
+        cpu = self.cpu_start, cpu_now()
+        finish(self.start, end, cpu, _describe, response, (self,), {}, lambda _: body, error)
 
 
 def install(client: ModuleType) -> None:
     """Time a request from its first line to the answer's headers, and the reading of a body that is waited for."""
     replace(client.HTTPConnection, "putrequest", _putrequest)
-    replace(client.HTTPConnection, "putheader", _putheader)
     replace(client.HTTPConnection, "endheaders", _endheaders)
     replace(client.HTTPConnection, "getresponse", _getresponse)
     replace(client.HTTPResponse, "read", _read)
@@ -57,11 +54,11 @@ def _describe(response: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> D
 
 def _putrequest(putrequest: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
-        if state.on:
+        if state.on and not local.in_http:
             try:
                 scheme = "https" if hasattr(self, "_context") else "http"
                 full = url if "://" in url else f"{scheme}://{self.host}:{self.port}{url}"
-                self._microdelay = _Request(method, full, not local.in_http)
+                self._microdelay = _Request(method, full)
             except Exception as problem:
                 stand_aside("http.client", problem)
         try:
@@ -73,25 +70,13 @@ def _putrequest(putrequest: Callable[..., Any]) -> Callable[..., Any]:
     return unnoticed(wrapper, putrequest)
 
 
-def _putheader(putheader: Callable[..., Any]) -> Callable[..., Any]:
-    def wrapper(self: Any, header: Any, *values: Any) -> Any:
-        begun = self.__dict__.get("_microdelay")
-        if begun is not None and begun.recorded and isinstance(header, str):
-            begun.headers.extend((header, value) for value in values if isinstance(value, (str, bytes)))
-        try:
-            return putheader(self, header, *values)
-        except BaseException as error:
-            hide(error)
-            raise
-
-    return unnoticed(wrapper, putheader)
-
-
 def _endheaders(endheaders: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(self: Any, message_body: Any = None, **kwargs: Any) -> Any:
         begun = self.__dict__.get("_microdelay")
-        if begun is not None and begun.recorded and isinstance(message_body, (bytes, str)):
+        if begun is not None and isinstance(message_body, (bytes, str)):
             begun.body = message_body
+        if begun is not None:
+            begun.headers = _sent_headers(self)
         try:
             return endheaders(self, message_body, **kwargs)
         except BaseException as error:
@@ -101,6 +86,12 @@ def _endheaders(endheaders: Callable[..., Any]) -> Callable[..., Any]:
             raise
 
     return unnoticed(wrapper, endheaders)
+
+
+def _sent_headers(connection: Any) -> list[tuple[bytes, bytes]]:
+    """Give the headers that are about to be sent, from the lines behind the request's own."""
+    lines = (line.partition(b":") for line in getattr(connection, "_buffer", ())[1:])
+    return [(name, value.strip()) for name, _, value in lines]
 
 
 def _getresponse(getresponse: Callable[..., Any]) -> Callable[..., Any]:
@@ -116,11 +107,12 @@ def _getresponse(getresponse: Callable[..., Any]) -> Callable[..., Any]:
             elif begun is not None:
                 begun.end(None, None, error)
             raise
-        if begun is not None:
+        if begun is not None or local.in_http:
             try:
                 body = wire.body = Body(now(), _connection(self, connection))
                 _follow(response, body)
-                begun.end(response, body)
+                if begun is not None:
+                    begun.end(response, body)
             except Exception as problem:
                 stand_aside("http.client", problem)
         return response
