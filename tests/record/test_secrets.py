@@ -131,3 +131,65 @@ def contents(path: Path) -> bytes:
         offset += length
     assert json.loads(parts[1])["schema"]
     return b"\n".join(parts)
+
+
+STREAMS = """
+    import asyncio, gc, os, urllib.request
+    import aiohttp, httpx, httpx2, requests, urllib3
+
+    service = os.environ["ODD"]
+    address = "/pieces/pathsecret-77x?key=querysecret88#fragmentsecret99"
+    with_user = service.replace("://", "://userinfoname:userinfo-pass-1@")
+    headers = {"Authorization": "Bearer headersecret-aa1", "Cookie": "session=cookiesecret-bb2"}
+    body = {"password": "bodysecret-cc3", "model": "m", "messages": ["promptsecret-dd4"]}
+    answer = "/echo/chat/completions"
+
+    for _ in requests.post(with_user + address, json=body, headers=headers, stream=True).iter_content(3): pass
+    urllib3.PoolManager().request("GET", service + address, headers=headers, preload_content=False).read(5)
+    list(urllib.request.urlopen(urllib.request.Request(service + address, headers=headers)))
+    for library in (httpx, httpx2):
+        with library.stream("POST", with_user + address, json=body, headers=headers) as got:
+            for _ in got.iter_bytes(): pass
+        library.post(service + answer + "?key=querysecret88", json=body, headers=headers)
+        try: library.get("http://userinfoname:userinfo-pass-1@127.0.0.1:9/pathsecret-77x?key=querysecret88")
+        except library.ConnectError: pass
+
+    async def main():
+        async with aiohttp.ClientSession(cookies={"session": "cookiesecret-bb2"}) as session:
+            async with session.post(service + address, json=body, headers=headers) as got:
+                async for _ in got.content.iter_any(): pass
+            async with session.post(service + address, data="bodysecret-cc3") as got: await got.text()
+            async with session.post(service + answer, json=body) as got: await got.read()
+        for library in (httpx, httpx2):
+            known = dict(cookies={"session": "cookiesecret-bb2"}, auth=("name", "basicsecret-ee5"))
+            async with library.AsyncClient(**known) as client:
+                async with client.stream("POST", service + address, json=body) as got:
+                    async for _ in got.aiter_lines(): pass
+    asyncio.run(main())
+"""
+
+STREAMED = [
+    "pathsecret-77x",
+    "querysecret88",
+    "fragmentsecret99",
+    "userinfoname",
+    "userinfo-pass-1",
+    "headersecret-aa1",
+    "cookiesecret-bb2",
+    "bodysecret-cc3",
+    "promptsecret-dd4",
+    "basicsecret-ee5",
+    "piece0",
+    "piece3",
+    "value-given-456",
+    "cookie-given-123",
+]
+
+
+def test_no_secret_of_a_stream_is_kept(recording: Callable[..., Recording], odd_service: str) -> None:
+    made = recording(STREAMS, ODD=odd_service)
+    text = contents(Path(made.path)).lower()
+    assert {span.attributes["client"] for span in made.spans if span.kind in ("http", "llm")} >= {"httpx2", "aiohttp"}
+    assert any(span.kind == "llm" for span in made.spans)
+    assert b"/pieces/" in text
+    assert [secret for secret in STREAMED if secret.lower().encode() in text] == []

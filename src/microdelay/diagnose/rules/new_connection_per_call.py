@@ -26,6 +26,7 @@ MIN_SHARE = 0.5
 _CLIENTS = {
     "requests": ("session", "session = requests.Session()  # once, at the top of the module", "session.get(url)"),
     "httpx": ("client", "client = httpx.Client()  # once; in coroutines httpx.AsyncClient()", "client.get(url)"),
+    "httpx2": ("client", "client = httpx2.Client()  # once; in coroutines httpx2.AsyncClient()", "client.get(url)"),
     "aiohttp": (
         "session",
         "async with aiohttp.ClientSession() as session:  # once, around all calls\n    ...",
@@ -65,7 +66,9 @@ def _requests(case: Case) -> Iterator[tuple[Trace, Span, list[Span]]]:
             if not is_whole or span.id in logged or span.site is None:
                 continue
             opening = [child for child in _below(case, span) if child.kind in CONNECTING]
-            yield trace, span, opening if any(child.kind == CONNECT for child in opening) else []
+            # A client may connect in tasks of its own, to several addresses at once: then it says so.
+            is_new = span.attributes.get("microdelay.connection") == "new"
+            yield trace, span, opening if is_new or any(child.kind == CONNECT for child in opening) else []
 
 
 def _below(case: Case, span: Span) -> Iterator[Span]:
