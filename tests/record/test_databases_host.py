@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from microdelay.traces import read
+from tests.record.test_secrets import contents
+from tests.servers import PASSWORD
+
 Execute = Callable[..., tuple[int, str, str]]
 
 DRIVERS = r"""
@@ -172,6 +176,22 @@ MAPPERS = r"""
     told(lambda: Template("{% for t in things %}{{ t }}{% endfor %}").render(Context({"things": Thing.objects.all()})))
     told(lambda: connection.connection.__class__.__name__)
 
+    import sqlite3
+    plain = sqlite3.connect(":memory:").cursor()
+    told(lambda: plain.execute())
+    told(lambda: plain.executemany("select ?"))
+    told(lambda: plain.executemany("insert into missing values (?)", iter([(1,)])))
+    told(lambda: plain.execute("select ?", (1, 2)))
+    told(lambda: plain.execute("select ?", (object(),)))
+    told(lambda: plain.execute(5))
+    told(lambda: plain.execute("select 1; select 2"))
+    told(lambda: [row for row in plain.execute("select 1 union select 2")])
+    told(lambda: plain.fetchmany(size=2))
+    told(lambda: next(plain))
+    told(lambda: plain.connection.backup(5))
+    plain.close()
+    told(lambda: plain.fetchone())
+
     try: import aiosqlite
     except ImportError: aiosqlite = None
     async def main():
@@ -191,6 +211,7 @@ def test_the_host_is_unchanged(
     recorded: Execute,
     postgresql: str,
     valkey: str,
+    tmp_path: Path,
 ) -> None:
     path = program(source)
     outcomes = []
@@ -199,3 +220,5 @@ def test_the_host_is_unchanged(
         outcomes.append([f"status {status}", *output.splitlines(), *errors.splitlines()])
     assert outcomes[0][0] == "status 0", outcomes[0][-20:]
     assert "\n".join(unified_diff(*outcomes, *("plainly", "recorded"), lineterm="", n=1)) == ""
+    assert read(tmp_path / "program.mdr").warnings == ()
+    assert PASSWORD.encode() not in contents(tmp_path / "program.mdr")

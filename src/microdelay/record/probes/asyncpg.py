@@ -102,7 +102,7 @@ def _of_prepared(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
 
 def _many(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
     sets = args[2] if len(args) > 2 else kwargs.get("args")
-    return db.statement(_target(args[0]), args[1]) | db.batch(sets) | _rows(result)
+    return db.statement(_target(args[0]), args[1] if len(args) > 1 else "") | db.batch(sets) | _rows(result)
 
 
 def _many_prepared(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:

@@ -1,7 +1,4 @@
-"""greenlet ≥ 1: the stack of a greenlet ends at its bottom, and whoever waits for it stands above.
-
-SQLAlchemy runs the synchronous part of its asyncio side in one for each call.
-"""
+"""greenlet ≥ 1: SQLAlchemy runs each call of its asyncio side in one, and who waits for it is not on its stack."""
 
 from __future__ import annotations
 
@@ -11,14 +8,17 @@ from typing import Any
 
 from microdelay.record import calls
 
+KIND = "_AsyncIoGreenlet"
+"""SQLAlchemy's. Those of gevent are switched to by its loop, whatever was waiting there."""
+
 
 def install(greenlet: ModuleType) -> None:
     """Let a call site be looked for on the stack that switched to the running greenlet."""
     current: Callable[[], Any] = greenlet.getcurrent
 
     def beyond() -> FrameType | None:
-        parent = current().parent
-        frame: FrameType | None = parent.gr_frame if parent is not None else None
+        running = current()
+        frame: FrameType | None = running.parent.gr_frame if type(running).__name__ == KIND else None
         return frame
 
     calls.beyond = beyond

@@ -152,6 +152,8 @@ def _statement(statement: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _described(cursor: Any, args: tuple[Any, ...], many: bool) -> Details:
+    if not args:
+        return NO_DETAILS  # a wrong call, which sqlite3 has refused
     try:
         connection = cursor.connection
         number = connection._microdelay or connection_number(connection)
@@ -163,7 +165,7 @@ def _described(cursor: Any, args: tuple[Any, ...], many: bool) -> Details:
         else:
             details = db.statement({"system": "sqlite", "connection": number}, query)
         if many:
-            details |= db.batch(args[1])
+            details |= db.batch(args[1] if len(args) > 1 else None)
         elif len(args) > 1:
             details["parameters"] = kept(args[1])
         cursor._microdelay = cursor._untold = details
