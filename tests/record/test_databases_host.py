@@ -7,10 +7,10 @@ from difflib import unified_diff
 from pathlib import Path
 
 import pytest
-
-from microdelay.traces import read
 from tests.record.test_secrets import contents
 from tests.servers import PASSWORD
+
+from microdelay.traces import read
 
 Execute = Callable[..., tuple[int, str, str]]
 
