@@ -8,6 +8,8 @@ measures itself and looks less often where it takes more than its share.
 from __future__ import annotations
 
 import _thread
+import gc
+import operator
 import os
 import signal
 import sys
@@ -212,7 +214,7 @@ class Sampler:
             return
         self._late_ns += late
         self._left = MAX_FRAMES
-        frames = sys._current_frames()
+        frames = _current_frames()
         del frames[self._thread]  # this very frame, which would hold itself by its variable, and all others with it
         for thread, frame in frames.items():
             self._see(thread, frame, at, late)
@@ -286,6 +288,20 @@ class Sampler:
                 package = package or name
             at = at.f_back
         return None, package, called, is_probed, False
+
+
+def _current_frames() -> dict[int, FrameType]:
+    """Give every thread's frame without a collection of garbage on the way.
+
+    Before 3.12 it may begin wherever an object is made. Here that would be under the lock of the interpreter's threads:
+    a finalizer that lets another thread run, which then starts one, would stop the program for good. All three calls
+    are made by C code, so no other thread sees the collector disabled.
+    """
+    if sys.version_info >= (3, 12) or not gc.isenabled():
+        return sys._current_frames()
+    steps: tuple[Callable[[], Any], ...] = gc.disable, sys._current_frames, gc.enable
+    frames: dict[int, FrameType] = tuple(map(operator.call, steps))[1]
+    return frames
 
 
 def _is_markable(frame: FrameType | None) -> bool:
