@@ -166,4 +166,4 @@ def test_futures_are_joins_and_not_locks(recording: Record) -> None:
 )
 def test_the_idling_of_a_library_is_no_span(recording: Record, library: str) -> None:
     made = recording(f"import time\n{library}\ntime.sleep(0.001)\n")
-    assert not [span.name for span in waits(made, "lock", "queue")]
+    assert {span.name for span in waits(made, "lock", "queue")} <= {"Queue.put"}  # the user's, which may be preempted

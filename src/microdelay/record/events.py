@@ -54,6 +54,10 @@ class State:
 
 state = State()
 
+gatherers: dict[str, Callable[[], None]] = {}
+"""What the writer calls before it empties the queue, by the name of a probe whose events must be made in no other
+thread."""
+
 
 def push(event: Event) -> None:
     """Queue one event for the writer, or count it as dropped."""

@@ -7,6 +7,7 @@ watches `http.client`, `psycopg__pool_pool.py` watches `psycopg_pool.pool`, `any
 
 from __future__ import annotations
 
+import gc  # noqa: F401  # the collector works, and has its probe, whether the program imports its module or not
 import os
 import sys
 from collections.abc import Sequence

@@ -11,6 +11,7 @@ from typing import Any, cast
 Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 _undo: list[tuple[Any, str, Any, bool, Any]] = []
+_at_end: list[Callable[[], None]] = []
 
 WRAPPER_FILE = "<microdelay importlib._bootstrap>"
 """The file that a wrapper's code claims to be of: `warnings` does not count frames of such a name in `stacklevel`."""
@@ -92,8 +93,15 @@ def _put(owner: Any, name: str, wrapper: Any) -> None:
     _undo.append((owner, name, stored, own, wrapper))
 
 
+def at_end(undo: Callable[[], None]) -> None:
+    """Have `undo` called with `restore_all`: for what is changed in another way."""
+    _at_end.append(undo)
+
+
 def restore_all() -> None:
     """Put every original back that is still ours to put back (a later patch of somebody else's stays)."""
+    while _at_end:
+        _at_end.pop()()
     while _undo:
         owner, name, stored, own, wrapper = _undo.pop()
         if vars(owner).get(name) is not wrapper:

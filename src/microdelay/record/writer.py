@@ -14,7 +14,7 @@ from typing import Any
 
 from microdelay.record import layout
 from microdelay.record.encode import Encoder
-from microdelay.record.events import Label, state
+from microdelay.record.events import Label, gatherers, state
 from microdelay.record.output import FullError, Output
 from microdelay.record.source import sources
 from microdelay.record.trouble import stand_aside
@@ -178,6 +178,8 @@ class Writer:
         """Write what is queued, as far as time goes and until `is_asked` to stop."""
         if self._output.turn(self._last_of_file, self._opening):
             self._begin_file()
+        for gather in tuple(gatherers.values()):
+            gather()
         until = time.monotonic() + seconds
         left = len(state.queue)  # what comes meanwhile is for the next time
         encoded = 0

@@ -30,7 +30,8 @@ class _Local(threading.local):
     depth = 0
 
 
-_local = _Local()
+importing = _Local()
+"""How many imports are under way in a thread."""
 
 
 def install(bootstrap: ModuleType) -> None:
@@ -39,7 +40,7 @@ def install(bootstrap: ModuleType) -> None:
 
 
 def _find_and_load(find_and_load: Callable[..., Any]) -> Callable[..., Any]:
-    local = _local
+    local = importing
 
     def wrapper(name: Any, import_: Any) -> Any:
         start_ns = now()
