@@ -71,7 +71,7 @@ def requested(client: str, method: object, url: object, body: object = None, hea
     if type(url).__name__ != "URL":  # those are made text by the writer, and do not change
         url = _text(url)[: redact.MAX_TEXT]
     details: Details = {"client": client, "method": method, "url": url, "open": True}
-    if body is not None:
+    if body:
         data = body.encode("utf-8", "replace") if isinstance(body, str) else body
         if isinstance(data, (bytes, bytearray)):
             _sent(details, bytes(data), str(url))

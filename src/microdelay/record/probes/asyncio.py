@@ -355,7 +355,8 @@ def _pause(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Detail
 
 
 def host_name(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
-    return {"server.address": str(args[1])} if len(args) > 1 else {}
+    host = args[1] if len(args) > 1 else None
+    return {"server.address": host.decode("ascii", "replace") if isinstance(host, bytes) else str(host)} if host else {}
 
 
 def address(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
