@@ -140,6 +140,7 @@ def _whole(recording: Recording) -> list[Trace]:
         return _traces(recording, [root])
     times = [(span.start_ns, span.end_ns, span.activity) for span in recording.spans]
     times += [(step.start_ns, step.end_ns, step.activity) for lane in recording.steps.values() for step in lane]
+    times += [(each.start_ns, each.end_ns, each.activity) for lane in recording.samples.values() for each in lane]
     start, _, activity = min(times)
     return _traces(recording, [_Root(name, activity, start, max(end for _, end, _ in times), 0)])
 

@@ -44,7 +44,7 @@ def read(path: str | os.PathLike[str], progress: Progress | None = None) -> Reco
         made = without_doubles(_Builder(contents.tables, contents.texts, processes, contents.sources).build())
     except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError) as error:
         raise RecordingError(f"recording does not fit together ({error}), record again: {name}") from error
-    if not made.spans and not made.steps:
+    if not made.spans and not made.steps and not made.samples:
         raise RecordingError(
             f"recording is empty, the program waited for nothing that a probe knows: {name}"
             + ("" if made.done else " (and it did not end in order: was it killed in its first second?)")
