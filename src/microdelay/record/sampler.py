@@ -24,6 +24,7 @@ from microdelay.record import activities, calls
 from microdelay.record.events import SAMPLE, cpu_now, now, push, state
 from microdelay.record.layout import PROBED, STILL
 from microdelay.record.patches import WRAPPER_FILE
+from microdelay.record.threads import wait_for_end
 from microdelay.record.trouble import stand_aside
 
 INTERVAL_SECONDS = 0.01
@@ -129,7 +130,7 @@ class Sampler:
     def __init__(self) -> None:
         self._stopping = _thread.allocate_lock()  # held while the thread is to go on
         self._running = _thread.allocate_lock()  # held from the thread's start to its end
-        self._thread = 0
+        self._thread = self._native_id = 0
         self._seconds = INTERVAL_SECONDS
         self._seen: dict[int, _Seen] = {}
         self._left = 0
@@ -137,10 +138,9 @@ class Sampler:
 
     def start(self) -> None:
         """Begin to look, or go on. Does nothing where threads run without a common lock: frames cannot be held."""
-        if not getattr(sys, "_is_gil_enabled", lambda: True)() or self._running.locked():
+        if not getattr(sys, "_is_gil_enabled", lambda: True)() or not self._running.acquire(blocking=False):
             return
         self._stopping.acquire(blocking=False)
-        self._running.acquire()
         try:
             # As the writer's thread: none of the program's signals, none of its `threading.enumerate()`.
             before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
@@ -152,6 +152,19 @@ class Sampler:
             self._running.release()
             stand_aside("start sampler", error)
 
+    def start_after(self, wake: Callable[[], None] | None) -> Callable[[], None] | None:
+        """Give what begins to look when the writer's thread is waked; where that runs already, begin now."""
+        if wake is None:
+            self.start()
+            return None
+        waked = wake
+
+        def both() -> None:
+            waked()
+            self.start()
+
+        return both
+
     def pause(self) -> None:
         """End the thread; what it has seen is queued."""
         if self._thread == _thread.get_ident():
@@ -160,6 +173,8 @@ class Sampler:
             self._stopping.release()
         if self._running.acquire(timeout=END_SECONDS):
             self._running.release()
+            wait_for_end(self._native_id)
+            self._native_id = 0
 
     def abandon(self) -> None:
         """Forget the parent's threads in a forked child."""
@@ -176,7 +191,7 @@ class Sampler:
         }
 
     def _run(self) -> None:
-        self._thread = _thread.get_ident()
+        self._thread, self._native_id = _thread.get_ident(), _thread.get_native_id()
         before, cpu_before = now(), cpu_now()
         spent, awake = self._spent_ns, self._awake_ns
         try:

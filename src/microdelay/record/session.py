@@ -273,7 +273,8 @@ def _after_fork_in_parent() -> None:
     if session is not None:
         session.writer.resume()
         if session.sampler is not None and state.on:
-            session.sampler.start()
+            # Not now: Python 3.12 and later warn of a fork with threads, and count them after this.
+            state.wake = session.sampler.start_after(state.wake)
 
 
 def _after_fork_in_child() -> None:

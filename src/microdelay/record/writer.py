@@ -17,6 +17,7 @@ from microdelay.record.encode import Encoder
 from microdelay.record.events import Label, gatherers, state
 from microdelay.record.output import FullError, Output
 from microdelay.record.source import sources
+from microdelay.record.threads import wait_for_end
 from microdelay.record.trouble import stand_aside
 
 FLUSH_SECONDS = 0.5
@@ -62,6 +63,7 @@ class Writer:
         self._starting = _thread.allocate_lock()
         self._stopping = _thread.allocate_lock()  # held while the thread is to go on
         self._running = _thread.allocate_lock()  # held from the thread's start to its end
+        self._native_id = 0
 
     def say_again(self) -> None:
         """Write META once more with the next batch: it has changed."""
@@ -115,6 +117,8 @@ class Writer:
             self._stopping.release()
         if self._running.acquire(timeout=END_SECONDS):
             self._running.release()
+            wait_for_end(self._native_id)
+            self._native_id = 0
 
     def follow(self, meta: dict[str, Any]) -> None:
         """Go on in a forked child, as another process that writes to the same file."""
@@ -147,6 +151,7 @@ class Writer:
         self._output.close()
 
     def _run(self) -> None:
+        self._native_id = _thread.get_native_id()
         try:
             while not self._stopping.acquire(timeout=FLUSH_SECONDS):
                 self.flush()

@@ -1,4 +1,4 @@
-"""uvloop ≥ 0.17: tasks and callbacks as on the loops of the standard library.
+"""uvloop ≥ 0.18: tasks and callbacks as on the loops of the standard library.
 
 uvloop runs callbacks from C, where nothing can be wrapped. What is given to `call_soon` is therefore put into a handle
 of the standard library, whose `_run` the probe of asyncio watches; a task's steps go through it too. Names, connections
