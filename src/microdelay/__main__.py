@@ -7,13 +7,27 @@ import os
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Sequence
-from typing import NoReturn
 
 from microdelay import __version__, commands
 from microdelay.errors import MicrodelayError, UsageError
 
+TYPE_CHECKING = False  # that of typing, which `microdelay run` need not load
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
 BAD_INPUT = 2
 """Exit status of a command that was asked for something it cannot do."""
+
+
+class _Formatter(RawDescriptionHelpFormatter):
+    """Asks for the terminal's width without loading `shutil`, which takes 5 ms."""
+
+    def __init__(self, prog: str, **options: Any) -> None:
+        try:
+            width = int(os.environ.get("COLUMNS") or os.get_terminal_size(sys.__stdout__.fileno()).columns)  # type: ignore[union-attr]
+        except (OSError, ValueError, AttributeError):
+            width = 80
+        super().__init__(prog, **{"width": width - 2} | options)
 
 
 class _Parser(ArgumentParser):
@@ -45,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(given: list[str]) -> int:
     if given and given[0] in commands.names():
         command = commands.load(given[0])
-        parser = _Parser(prog=f"microdelay {given[0]}", description=command.HELP)
+        parser = _Parser(prog=f"microdelay {given[0]}", description=command.HELP, formatter_class=_Formatter)
         command.add_arguments(parser)
         return command.run(parser.parse_args(given[1:]))
     verbs = {name: commands.load(name).HELP for name in commands.names()}
@@ -53,7 +67,7 @@ def _run(given: list[str]) -> int:
     parser = _Parser(
         prog="microdelay",
         description=f"Finds the micro-delays that make a Python agent slow.\n\ncommands:\n{listed}",
-        formatter_class=RawDescriptionHelpFormatter,
+        formatter_class=_Formatter,
     )
     parser.add_argument("--version", action="version", version=f"microdelay {__version__}")
     parser.add_argument("command", choices=list(verbs), metavar="COMMAND", help="see: microdelay COMMAND --help")

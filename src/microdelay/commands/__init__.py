@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import pkgutil
-from argparse import ArgumentParser, Namespace
+import os
 from importlib import import_module
-from typing import Protocol
 
+TYPE_CHECKING = False  # that of typing, which `microdelay run` need not load
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from typing import Protocol
 
-class Command(Protocol):
-    """A module in this package."""
+    class Command(Protocol):
+        """A module in this package."""
 
-    HELP: str
+        HELP: str
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the verb's arguments."""
+        def add_arguments(self, parser: ArgumentParser) -> None:
+            """Declare the verb's arguments."""
 
-    def run(self, arguments: Namespace) -> int:
-        """Do it, and give the exit status."""
+        def run(self, arguments: Namespace) -> int:
+            """Do it, and give the exit status."""
 
 
 def names() -> list[str]:
     """Give the verbs, in alphabetical order."""
-    return sorted(each.name for each in pkgutil.iter_modules(__path__) if not each.name.startswith("_"))
+    files = os.listdir(os.path.dirname(__file__))
+    return sorted(each[:-3] for each in files if each.endswith(".py") and not each.startswith("_"))
 
 
 def load(name: str) -> Command:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TextIO
 
 from microdelay.errors import UsageError
 
+TYPE_CHECKING = False  # that of typing, which `microdelay run` need not load
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from microdelay.diagnose.diagnosis import Diagnosis
 
 TEXT, JSON = "text", "json"
@@ -138,4 +139,6 @@ def write_json(value: object) -> None:
 
 
 def _document(value: object) -> str:
+    import json
+
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

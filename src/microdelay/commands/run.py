@@ -7,7 +7,6 @@ import sys
 from argparse import REMAINDER, ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec, PathFinder
-from typing import TypeVar
 
 from microdelay.commands import _options
 from microdelay.errors import UsageError
@@ -15,7 +14,11 @@ from microdelay.record import launch
 from microdelay.record.layout import MAGIC
 from microdelay.record.settings import Settings, count, default_path, duration, share, size
 
-Value = TypeVar("Value", int, float)
+TYPE_CHECKING = False  # that of typing, which the launcher need not load
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    Value = TypeVar("Value", int, float)
 
 HELP = "run a program as it is, record what it waits for, and diagnose it"
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 Attributes = dict[str, str | int | float | bool]
 
 
-@dataclass(slots=True)
 class Description:
     """What is written of one span besides its times.
 
@@ -16,11 +14,24 @@ class Description:
     are known again faster.
     """
 
-    name: str
-    attributes: Attributes
-    input: int = 0
-    output: int = 0
-    sent: Iterable[int] = field(default_factory=tuple)
-    received: Iterable[int] = field(default_factory=tuple)
-    kind: str = ""
-    is_shared: bool = False
+    __slots__ = ("attributes", "input", "is_shared", "kind", "name", "output", "received", "sent")
+
+    def __init__(
+        self,
+        name: str,
+        attributes: Attributes,
+        input: int = 0,  # noqa: A002
+        output: int = 0,
+        sent: Iterable[int] = (),
+        received: Iterable[int] = (),
+        kind: str = "",
+        is_shared: bool = False,
+    ) -> None:
+        self.name = name
+        self.attributes = attributes
+        self.input = input
+        self.output = output
+        self.sent = sent
+        self.received = received
+        self.kind = kind
+        self.is_shared = is_shared

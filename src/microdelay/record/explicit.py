@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, overload
@@ -56,7 +55,9 @@ def trace(function: Callable[P, R] | None = None, /, *, name: str = "") -> Any:
 
 def _traced(function: Callable[..., Any], *, name: str) -> Callable[..., Any]:
     title = name or function.__qualname__
-    if inspect.iscoroutinefunction(function):
+    from inspect import iscoroutinefunction  # 5 ms, which who only opens spans does not pay
+
+    if iscoroutinefunction(function):
 
         @functools.wraps(function)
         async def wait(*args: Any, **kwargs: Any) -> Any:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
 
 from microdelay.record.settings import Settings
+
+TYPE_CHECKING = False  # that of typing, which the launcher need not load
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
 
 BOOTSTRAP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bootstrap")
 """The folder that goes first on PYTHONPATH."""

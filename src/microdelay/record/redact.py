@@ -7,8 +7,12 @@ import itertools
 import os
 import re
 from collections.abc import Iterable
-from hashlib import blake2b
 from urllib.parse import urlsplit
+
+try:
+    from _blake2 import blake2b  # what hashlib gives; that loads OpenSSL for all the others, 3 ms
+except ImportError:
+    from hashlib import blake2b
 
 _KEY = os.urandom(16)
 """Of this process only and never written: without it a fingerprint of a short secret could be found by trying."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from microdelay.record import activities, calls, handover, patches
 from microdelay.record.encode import position
+from microdelay.record.ending import Ending
 from microdelay.record.events import QUEUE_LIMIT, now, state
 from microdelay.record.imports import Importer
 from microdelay.record.interpreters import Command, own_name
@@ -46,6 +47,8 @@ class Session:
         output = Output(settings.path, settings.recording, _limits(settings), create=not handed)
         self.writer = Writer(output, self.meta, self.done, create=not handed)
         self.importer = Importer()
+        self.ending = Ending(self.leave)
+        self.writer.look = self.ending.look
         self.sampler = Sampler() if settings.sampler else None
 
     def begin(self) -> None:
@@ -57,6 +60,7 @@ class Session:
         state.on = True
         self.importer.install_loaded()
         handover.install(self)
+        self.ending.install()
         if self.sampler is not None:
             self.sampler.start()
 
@@ -67,6 +71,7 @@ class Session:
         state.on = False
         self.importer.uninstall()
         patches.restore_all()
+        self.ending.uninstall()
         self.writer.finish()
 
     def done(self) -> Facts:
@@ -128,6 +133,7 @@ class Session:
         state.dropped = 0
         state.troubles = {}
         self.writer.follow(self.meta)
+        self.ending.after_fork(follows=True)
         if self.sampler is not None:
             self.sampler = Sampler()
             self.sampler.start()
@@ -298,6 +304,7 @@ def _after_fork_in_child() -> None:
     state.queue.clear()
     session.importer.uninstall()
     patches.restore_all()
+    session.ending.after_fork(follows=False)
     session.writer.abandon()
     if session.sampler is not None:
         session.sampler.abandon()

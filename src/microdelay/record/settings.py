@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any
+
+TYPE_CHECKING = False  # that of typing, which the launcher need not load
+if TYPE_CHECKING:
+    from typing import Any
 
 DEFAULT_MAX_BYTES = 1_000_000_000
 """A recording stops here unless it rotates, so that a forgotten one does not fill the disk."""

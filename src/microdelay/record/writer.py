@@ -53,6 +53,8 @@ class Writer:
         self._said_meta = create
         self.children: list[dict[str, Any]] = []
         """Python children that were started, to be written."""
+        self.look: Callable[[], None] | None = None
+        """Is called by the thread after each flush."""
         if create:
             output.append(layout.MAGIC + self._opening())
         elif "token" in meta:  # whose parent waits for a sign
@@ -155,6 +157,8 @@ class Writer:
         try:
             while not self._stopping.acquire(timeout=FLUSH_SECONDS):
                 self.flush()
+                if self.look is not None:
+                    self.look()
         finally:
             self._running.release()
 
