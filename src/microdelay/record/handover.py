@@ -8,6 +8,7 @@ its first line (see `bootstrap/sitecustomize.py`).
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -57,6 +58,8 @@ def install(parent: Parent) -> None:
     execve = os.execve
     replace(os, "execv", lambda become: builtin(become, _exec(become, execve, parent)))
     replace(os, "execve", lambda become: builtin(become, _exec(become, execve, parent)))
+    for name in ("fork", "forkpty"):
+        replace(os, name, lambda fork: builtin(fork, _fork(fork)))
     replace(os, "_exit", lambda end: builtin(end, _exit(end, parent)))
 
 
@@ -128,6 +131,23 @@ def _exec(become: Start, execve: Start, parent: Parent) -> Start:
             if prepared is not None and prepared[1] is not None:
                 return execve(given[0], given[1], prepared[2])
             return become(*given, **named)
+        except BaseException as error:
+            hide(error)
+            raise
+
+    return call
+
+
+def _fork(fork: Start) -> Start:
+    """Hold signals back while a process forks: what a handler raises in what is done about it would be swallowed."""
+
+    def call(*given: Any, **named: Any) -> Any:
+        try:
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+            try:
+                return fork(*given, **named)
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
         except BaseException as error:
             hide(error)
             raise
