@@ -86,6 +86,14 @@ class Split:
         parts[ranked[0][0]] += total_ns - sum(parts.values())
         return parts
 
+    def busiest(self) -> Place | None:
+        """Give the user's line at which most was used, whatever library ran there."""
+        places: Counter[Place] = Counter()
+        for (place, _), weight in self._weights.items():
+            if place is not None:
+                places[place] += weight
+        return max(places, key=lambda place: places[place]) if places.total() else None
+
     def packages(self, total_ns: int) -> Mapping[str, int]:
         """Give the time used in each package, the user's own code under `YOURS`."""
         found: Counter[str] = Counter()

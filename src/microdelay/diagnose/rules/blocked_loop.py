@@ -11,6 +11,7 @@ from microdelay.diagnose import snippet
 from microdelay.diagnose.case import Case
 from microdelay.diagnose.edits import Unblock
 from microdelay.diagnose.places import median_per_trace
+from microdelay.diagnose.processor import Split
 from microdelay.diagnose.rule import Finding
 from microdelay.spans import LOG, Place, Span
 from microdelay.traces.model import Step, Trace
@@ -38,6 +39,7 @@ class _Seen:
 
     parts: list[tuple[Trace, int, int, int]] = field(default_factory=list)  # trace, activity, start, end
     spans: list[Span] = field(default_factory=list)
+    is_sampled: bool = False  # the sampler saw the computation at this very line
 
 
 def find(case: Case) -> Iterable[Finding]:
@@ -56,8 +58,12 @@ def _look(case: Case, trace: Trace, step: Step, seen: dict[tuple[Place, str], _S
     at = step.start_ns
     for span in [*_blocking(case, step), None]:
         until = span.start_ns if span is not None else step.end_ns
-        if until - at >= MIN_BLOCK_NS and (site := _around(case, step, at)) is not None:
-            seen[site, ""].parts.append((trace, step.activity, at, until))
+        if until - at >= MIN_BLOCK_NS:
+            sampled = _busiest(case, step.activity, at, until)
+            site = sampled or _around(case, step, at)
+            if site is not None:
+                seen[site, ""].parts.append((trace, step.activity, at, until))
+                seen[site, ""].is_sampled = sampled is not None
         if span is None:
             break
         if span.kind != LOG and span.site is not None and span.duration_ns >= MIN_PART_NS:
@@ -74,6 +80,13 @@ def _blocking(case: Case, step: Step) -> Iterator[Span]:
         if span.end_ns <= step.end_ns and span.start_ns >= until:
             until = span.end_ns
             yield span
+
+
+def _busiest(case: Case, activity: int, start_ns: int, end_ns: int) -> Place | None:
+    """Give the user's line at which the sampler saw most of a computation."""
+    split = Split(case.recording)
+    split.add(activity, start_ns, end_ns)
+    return split.busiest()
 
 
 def _around(case: Case, step: Step, at_ns: int) -> Place | None:
@@ -96,7 +109,7 @@ def _finding(case: Case, site: Place, name: str, seen: _Seen) -> Finding:
     lengths = [(trace.id, end - start) for trace, _, start, end in seen.parts]
     total = sum(length for _, length in lengths)
     count = len(lengths)
-    what = name or f"computation after line {site.line} in {site.function}"
+    what = name or f"computation {'at' if seen.is_sampled else 'after'} line {site.line} in {site.function}"
     return Finding(
         rule=NAME,
         where=site,
