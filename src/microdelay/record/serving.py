@@ -6,10 +6,12 @@ outermost layer that is watched makes a `Request`, and the inner ones tell it wh
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from microdelay.record.events import cpu_now, now
-from microdelay.record.measure import NO_CPU, Details, record
+from microdelay.record.measure import NO_CPU, Details, hide, record
+from microdelay.record.patches import Wrap, unnoticed
 from microdelay.record.trouble import stand_aside
 from microdelay.spans import SERVER
 
@@ -67,6 +69,33 @@ class Request:
         if self.scheme in ("http", "https"):
             details["url.scheme"] = self.scheme
         return details
+
+
+def _always(server: object) -> bool:
+    return True
+
+
+def loading(attribute: str, application: type[Any], wanted: Callable[[Any], bool] = _always) -> Wrap:
+    """Wrap a method after which a server has its application in an attribute: let it have a recorded one."""
+
+    def wrap(load: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+            try:
+                result = load(self, *args, **kwargs)
+            except BaseException as error:
+                hide(error)
+                raise
+            try:
+                loaded = getattr(self, attribute)
+                if wanted(self) and not isinstance(loaded, application):
+                    setattr(self, attribute, application(loaded))
+            except Exception as problem:
+                stand_aside("server's application", problem)
+            return result
+
+        return unnoticed(wrapper, load)
+
+    return wrap
 
 
 def status_of(value: Any) -> int:

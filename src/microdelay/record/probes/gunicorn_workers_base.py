@@ -1,30 +1,21 @@
-"""gunicorn ≥ 20: requests to any WSGI application, in every kind of worker."""
+"""gunicorn ≥ 20: requests to any WSGI application."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import ModuleType
-from typing import Any
 
-from microdelay.record.measure import hide
-from microdelay.record.patches import replace, unnoticed
+from microdelay.record.patches import replace
+from microdelay.record.serving import loading
 from microdelay.record.wsgi import Application
+
+WSGI_WORKERS = frozenset(f"gunicorn.workers.{kind}" for kind in ("sync", "gthread", "ggevent", "geventlet"))
+"""Those of uvicorn and aiohttp load applications of other kinds in the same way."""
 
 
 def install(base: ModuleType) -> None:
-    """Have `Worker.load_wsgi` load an application that is recorded; uvicorn's workers load theirs elsewhere."""
-    replace(base.Worker, "load_wsgi", _load)
+    """Have `Worker.load_wsgi` load an application that is recorded."""
+    replace(base.Worker, "load_wsgi", loading("wsgi", Application, _calls_wsgi))
 
 
-def _load(load: Callable[..., Any]) -> Callable[..., Any]:
-    def wrapper(self: Any) -> Any:
-        try:
-            result = load(self)
-        except BaseException as error:
-            hide(error)
-            raise
-        if not type(self).__module__.startswith("uvicorn"):
-            self.wsgi = Application(self.wsgi)
-        return result
-
-    return unnoticed(wrapper, load)
+def _calls_wsgi(worker: object) -> bool:
+    return any(each.__module__ in WSGI_WORKERS for each in type(worker).__mro__)
