@@ -47,9 +47,6 @@ WAITS: Final = frozenset({
 WORK: Final = frozenset({CODEC, SETUP, IMPORT, GC})
 """Kinds during which it computes, at a place that has a name."""
 
-CONTAINERS: Final = frozenset({AGENT, TOOL, SERVER, INTERNAL, TRACE})
-"""Kinds that only name what stands inside them: their own time is that of the code around the waits."""
-
 CONNECTING: Final = frozenset({DNS, CONNECT, TLS})
 """Kinds that a kept connection would not pay again."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from microdelay.diagnose.processor import YOURS, Clock, Split, is_contended, overlapping
-from microdelay.spans import JOIN, LOCK, WAITS, WORK, Place, Span
+from microdelay.spans import JOIN, LOCK, POOL, WAITS, WORK, Place, Span
 from microdelay.spans import QUEUE as QUEUED
 from microdelay.traces.model import Activity, Recording, Step, Trace
 
@@ -244,11 +244,11 @@ def _parts(recording: Recording, activity: int, start: int, end: int, *, whole: 
             inner = open_spans.pop()
             until = min(inner.end_ns, end)
             if until > at:
-                yield _Part(at, until, inner.kind, inner)
+                yield _Part(at, until, _kind_of(recording, inner), inner)
                 at = until
         if begun > at:
             outer = open_spans[-1] if open_spans else None
-            yield _Part(at, begun, outer.kind if outer is not None else "", outer)
+            yield _Part(at, begun, _kind_of(recording, outer) if outer is not None else "", outer)
             at = begun
         if span is not None:
             open_spans.append(span)
@@ -275,4 +275,10 @@ def _kind_at(recording: Recording, activity: int, start: int, end: int) -> str |
     span = lane[index - 1] if index else None
     while span is not None and (span.end_ns < end or span.kind not in WAITS):
         span = recording.by_id.get(recording.parents[span.id])
-    return span.kind if span is not None else None
+    return _kind_of(recording, span) if span is not None else None
+
+
+def _kind_of(recording: Recording, span: Span) -> str:
+    """Give the kind that a wait counts as: a pool's own lock or queue is a wait for the pool."""
+    around = recording.by_id.get(recording.parents[span.id])
+    return POOL if span.kind in (LOCK, QUEUED) and around is not None and around.kind == POOL else span.kind
