@@ -33,8 +33,11 @@ MAX_ROWS = 3
 MAX_COLUMNS = 16
 """Of each such row."""
 
+ROWS_PER_STATEMENT = 200
+"""Times that the rows of one statement are looked at; value flow shows itself in far fewer."""
+
 MAX_STATEMENTS = 2000
-"""Statements whose origin in a mapper is remembered."""
+"""Statements of which something is remembered: how often their rows were looked at, the mapper they come from."""
 
 _SMALL = 256  # characters of a value that is kept as it is
 _HASHED = 256 * 1024  # characters of each end of a long one that are looked at: 0.2 ms of the program's own time
@@ -107,6 +110,20 @@ def batch(sets: Any) -> Details:
 def rows(found: Sequence[Any]) -> str:
     """Keep the values of the first rows."""
     return " ".join([kept(row) for row in found[:MAX_ROWS]])
+
+
+_looked_at: dict[str, int] = {}
+
+
+def looks_at_rows(text: str) -> bool:
+    """Tell whether the rows of a statement are to be kept."""
+    count = _looked_at.get(text, 0)
+    if count >= ROWS_PER_STATEMENT:
+        return False
+    if len(_looked_at) >= MAX_STATEMENTS:
+        _looked_at.clear()
+    _looked_at[text] = count + 1
+    return True
 
 
 def statement(target: Details, query: object) -> Details:

@@ -87,27 +87,30 @@ def _target(connection: Any) -> Details:
 
 def _executed(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
     query = args[1] if len(args) > 1 else kwargs.get("query", "")
-    return db.statement(_target(args[0]), query) | {"parameters": db.kept(args[2:])}
+    details = db.statement(_target(args[0]), query)
+    details["parameters"] = db.kept(args[2:])
+    return details
 
 
 def _statement(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
-    return _executed(result, args, kwargs) | _rows(result)
+    return _with_rows(_executed(result, args, kwargs), result)
 
 
 def _of_prepared(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
     statement = args[0]
     details = db.statement(_target(statement._connection), statement._query)
-    return details | {"parameters": db.kept(args[1:])} | _rows(result)
+    details["parameters"] = db.kept(args[1:])
+    return _with_rows(details, result)
 
 
 def _many(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
     sets = args[2] if len(args) > 2 else kwargs.get("args")
-    return db.statement(_target(args[0]), args[1] if len(args) > 1 else "") | db.batch(sets) | _rows(result)
+    return _with_rows(db.statement(_target(args[0]), args[1] if len(args) > 1 else "") | db.batch(sets), result)
 
 
 def _many_prepared(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
     statement, sets = args[0], args[1] if len(args) > 1 else kwargs.get("args")
-    return db.statement(_target(statement._connection), statement._query) | db.batch(sets) | _rows(result)
+    return _with_rows(db.statement(_target(statement._connection), statement._query) | db.batch(sets), result)
 
 
 def _prepared(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
@@ -118,12 +121,12 @@ def _prepared(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Det
 def _opened(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
     cursor = args[0]
     details = db.statement(_target(cursor._connection), cursor._query)
-    return details | {"parameters": db.kept(cursor._args or ())} | _rows(result)
+    return _with_rows(details | {"parameters": db.kept(cursor._args or ())}, result)
 
 
 def _fetched(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
     cursor = args[0]
-    return db.statement(_target(cursor._connection), cursor._query) | {"part": "fetch"} | _rows(result)
+    return _with_rows(db.statement(_target(cursor._connection), cursor._query) | {"part": "fetch"}, result)
 
 
 def _copied(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
@@ -135,14 +138,16 @@ def _copied_records(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     return db.statement(_target(args[0]), f"COPY {str(table)[:100]} FROM STDIN") | {"input": 0}
 
 
-def _rows(result: Any) -> Details:
-    """Keep the first rows of a list, a single row, or a single value."""
-    if isinstance(result, list):
-        first = db.rows([_values(row) for row in result[: db.MAX_ROWS]])
-        return {"db.response.returned_rows": len(result), "rows": first}
-    if isinstance(result, _record):
-        return {"db.response.returned_rows": 1, "rows": db.kept(_values(result))}
-    return {} if result is None else {"rows": db.kept((result,))}
+def _with_rows(details: Details, result: Any) -> Details:
+    """Add the number of rows, and the values of a list's first ones, of a single one, or a single value."""
+    if result is None:
+        return details
+    rows = result if isinstance(result, list) else [result]
+    if rows is result or isinstance(result, _record):
+        details["db.response.returned_rows"] = len(rows)
+    if rows and db.looks_at_rows(details["query"]):
+        details["rows"] = db.rows([_values(row) for row in rows[: db.MAX_ROWS]])
+    return details
 
 
 def _values(row: Any) -> tuple[Any, ...]:

@@ -109,7 +109,7 @@ def _statement(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> De
     columns = answer.nfields if answer is not None else 0  # its `status` would cost more than all the rest
     if columns:
         count = details["db.response.returned_rows"] = answer.ntuples
-        if count:
+        if count and db.looks_at_rows(details["query"]):
             details["rows"] = _first_values(answer, count, columns)
     return details
 

@@ -168,7 +168,8 @@ def _described(cursor: Any, args: tuple[Any, ...], many: bool) -> Details:
             details |= db.batch(args[1] if len(args) > 1 else None)
         elif len(args) > 1:
             details["parameters"] = kept(args[1])
-        cursor._microdelay = cursor._untold = details
+        cursor._microdelay = details
+        cursor._untold = details if db.looks_at_rows(details["query"]) else None
         return details
     except Exception as problem:
         stand_aside("describe sqlite3", problem)
