@@ -69,3 +69,45 @@ def test_files_that_take_time_are_seen_where_the_user_asks_for_them(recording: R
     assert expected <= found  # a disk may be quick at the rest
     assert found <= {*expected, ("os.mkdir", 4), ("os.open", 9), ("os.fsync", 11)}
     assert "secret" not in str([(span.name, span.attributes) for span in made.spans])
+
+
+def test_waits_for_processes_of_multiprocessing(recording: Record) -> None:
+    made = recording(
+        """
+        import multiprocessing, time
+        from concurrent.futures import ProcessPoolExecutor
+        def slow(number):
+            time.sleep(0.05)
+            return number
+        def send(pipe, items):
+            time.sleep(0.05); pipe.send("secret")
+            time.sleep(0.05); items.put("secret")
+            time.sleep(0.05)
+        def work(context):
+            here, there = context.Pipe()
+            items = context.Queue()
+            child = context.Process(target=send, args=(there, items))
+            child.start()
+            here.recv()
+            items.get()
+            child.join()
+            with context.Pool(1) as pool:
+                pool.apply(slow, (1,))
+                pool.map(slow, [1])
+                for result in pool.imap(slow, [1]): pass
+            with ProcessPoolExecutor(1, context) as pool: pool.submit(slow, 1).result()
+        if __name__ == "__main__": work(multiprocessing.get_context("fork"))
+        """,
+    )
+    slow = [span for span in made.spans if span.site and span.duration_ns >= WAITED_NS]
+    found = [(span.kind, span.name, span.site.line) for span in slow if span.site]
+    assert {
+        ("process", "Connection.recv", 16),
+        ("queue", "multiprocessing.Queue.get", 17),
+        ("process", "Process.join", 18),
+        ("join", "AsyncResult.get", 20),
+        ("join", "AsyncResult.get", 21),
+        ("join", "Pool.imap", 22),
+        ("join", "Future.result", 23),
+    } <= set(found)
+    assert "secret" not in str([(span.name, span.attributes) for span in made.spans])
