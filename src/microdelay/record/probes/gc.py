@@ -38,17 +38,15 @@ MAX_NOTES = 10_000
 OURS = 2
 """Callbacks of ours, which come first in the collector's list."""
 
-Note = tuple[int, int, int, Any, int, tuple[str, dict[str, int]]]
-"""(time, thread, the thread's activity, the life of the running task, imports under way, what the collector says)."""
+Note = tuple[int, int, int, int, Any, int, dict[str, int]]
+"""(begin, end, thread, the thread's activity, the life of the running task, imports under way, what was collected)."""
 
 
 class _Callback:
-    """Its one attribute is computed by C code whenever it is looked up, which `str.format` does.
+    """Looking up an attribute of it calls C code; the collector's phases are named so."""
 
-    What is formatted is a string: to make one of anything else looks for signals.
-    """
-
-    noted: Any
+    start: Any
+    stop: Any
 
 
 def install(gc: ModuleType) -> None:
@@ -57,57 +55,56 @@ def install(gc: ModuleType) -> None:
     real: list[Any] = names["callbacks"]
     shown = list(real)
     notes: deque[Note] = deque(maxlen=MAX_NOTES)
+    begun: deque[int] = deque(maxlen=1)
     told: dict[str, dict[str, int]] = {}
-    noting = map(notes.append, _noted(told))
     copying = map(real.__setitem__, repeat(slice(OURS, None)), repeat(shown))  # the collector goes on in what is copied
-    kind = type(
-        "_Callback", (_Callback,), {"noted": property(partial(next, zip(noting, copying, repeat(""), strict=False)))}
-    )
+    steps = {
+        "start": map(begun.append, iter(now, -1)),
+        "stop": map(notes.append, _noted(begun, told)),
+    }
+    looked_up = {name: property(partial(next, zip(step, copying, strict=False))) for name, step in steps.items()}
 
     def undo() -> None:
         real[:] = shown
         if names["callbacks"] is shown:
             names["callbacks"] = real
 
-    # Called with phase and information; the first keeps both, the second ignores them.
-    real[:0] = [told.__setitem__, partial("{0.noted[2]}".format, kind())]
+    # Called with phase and information: the first keeps both, the second is `getattr(callback, phase, information)`.
+    real[:0] = [told.__setitem__, partial(getattr, type("_Callback", (_Callback,), looked_up)())]
     names["callbacks"] = shown
     at_end(undo)
     gatherers["gc"] = _gatherer(notes)
 
 
-def _noted(told: dict[str, dict[str, int]]) -> Iterator[Note]:
+def _noted(begun: deque[int], told: dict[str, dict[str, int]]) -> Iterator[Note]:
     # asyncio's modules are looked up each time: the program may import them later, or never.
     modules = partial(map, sys.modules.get)
     running = map(operator.call, map(getattr, modules(repeat("_asyncio")), repeat("_get_running_loop"), repeat(int)))
     tasks = map(getattr, modules(repeat("asyncio.tasks")), repeat("_current_tasks"), repeat({}))
     return zip(
+        map(operator.itemgetter(-1), repeat(begun)),
         iter(now, -1),
         iter(threading.get_ident, -1),
         map(getattr, repeat(activities.local), repeat("activity")),
         map(getattr, map(dict.get, tasks, running), repeat("_microdelay"), repeat(None)),
         map(getattr, repeat(importing), repeat("depth")),
-        iter(told.popitem, None),
+        map(operator.itemgetter("stop"), repeat(told)),
         strict=False,
     )
 
 
 def _gatherer(notes: deque[Note]) -> Callable[[], None]:
-    begun_ns = 0
     process = os.getpid()
 
     def gather() -> None:
-        nonlocal begun_ns
         if os.getpid() != process:
             notes.clear()  # the parent's
         while notes:
-            at, thread, activity, life, imports, (phase, information) = notes.popleft()
-            if phase == "start":
-                begun_ns = at
-            elif begun_ns and at - begun_ns >= FLOOR_NS and not imports:
+            begun, ended, thread, activity, life, imports, information = notes.popleft()
+            if ended - begun >= FLOOR_NS and not imports:
                 who = life.id if life is not None else activity
                 told = {"generation": information["generation"], "collected": information["collected"]}
                 owner = who if activities.is_known(who) else activities.adopt(thread)
-                push_span((label_of(GC, "gc"), begun_ns, at, owner, NOWHERE, told))
+                push_span((label_of(GC, "gc"), begun, ended, owner, NOWHERE, told))
 
     return gather
