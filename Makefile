@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+OLDEST := .venv-oldest
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --generate-hashes pyproject.toml
 
-.PHONY: setup demo test check lint types imports lock clean
+.PHONY: setup demo test test-oldest check lint types imports lock clean
 
 setup: $(VENV)/.installed
 
@@ -30,6 +31,16 @@ demo: $(VENV)/.installed-demo
 test: setup
 	$(BIN)/python -m pytest
 
+# The probes with the oldest version of each library that pyproject.toml allows.
+$(OLDEST)/.installed: requirements-oldest.lock | $(VENV)/bin/uv
+	test -x $(OLDEST)/bin/python || $(PYTHON) -m venv $(OLDEST)
+	$(BIN)/uv pip install --quiet --python $(OLDEST)/bin/python --requirements requirements-oldest.lock
+	$(BIN)/uv pip install --quiet --python $(OLDEST)/bin/python --no-deps --editable .
+	touch $@
+
+test-oldest: $(OLDEST)/.installed
+	$(OLDEST)/bin/python -m pytest tests/record
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -45,6 +56,7 @@ check: lint types imports test
 lock: | $(VENV)/bin/uv
 	$(LOCK) --group dev --output-file requirements.lock
 	$(LOCK) --group demo --output-file requirements-demo.lock
+	$(LOCK) --group dev --resolution lowest-direct --output-file requirements-oldest.lock
 
 clean:
-	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(OLDEST) build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

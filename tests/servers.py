@@ -49,6 +49,14 @@ def postgresql() -> Iterator[str]:
 
 
 @contextmanager
+def valkey_cluster() -> Iterator[str]:
+    """Run Valkey as a cluster of one, and give its URL. Raises NoServerError."""
+    # By itself it takes the port 10,000 further on for the nodes' talk, which may be beyond the last.
+    with valkey("--cluster-enabled", "yes", "--cluster-port", str(_free_port())) as url:
+        yield url
+
+
+@contextmanager
 def valkey(*options: str) -> Iterator[str]:
     """Run Valkey, which speaks the protocol of Redis, and give its URL. Raises NoServerError."""
     machine = platform.machine().lower()

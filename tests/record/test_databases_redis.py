@@ -118,7 +118,7 @@ def test_commands_in_asyncio(recording: Record, valkey: str, library: str, clien
 
 
 def test_a_cluster(recording: Record) -> None:
-    with servers.valkey("--cluster-enabled", "yes") as url:
+    with servers.valkey_cluster() as url:
         made = recording(
             """
             import asyncio, os, redis, redis.asyncio, time

@@ -1,4 +1,4 @@
-"""aiohttp's client, ≥ 3.9."""
+"""aiohttp's client, ≥ 3.10."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""aiohttp.web ≥ 3.9: requests that it answers; websockets are none."""
+"""aiohttp.web ≥ 3.10: requests that it answers; websockets are none."""
 
 from __future__ import annotations
 
