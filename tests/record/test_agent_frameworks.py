@@ -207,7 +207,10 @@ except KeyError: print(traceback.format_exc())
 
 AGENTS = """
 import asyncio, os, time
-from agents import Agent, OpenAIChatCompletionsModel, Runner, function_tool, set_tracing_disabled
+from agents import (
+    Agent, GuardrailFunctionOutput, OpenAIChatCompletionsModel, Runner, function_tool, input_guardrail,
+    set_tracing_disabled,
+)
 from openai import AsyncOpenAI
 set_tracing_disabled(True)
 @function_tool
@@ -218,10 +221,13 @@ def weather(city: str) -> str:
 async def async_weather(city: str) -> str:
     await asyncio.sleep(0.05)
     return "sun in " + city
+@input_guardrail
+async def polite(context, agent, asked):
+    return GuardrailFunctionOutput(output_info=None, tripwire_triggered=False)
 def agent(tool):
     client = AsyncOpenAI(base_url=os.environ["MODEL"], api_key="k")
     model = OpenAIChatCompletionsModel("m", openai_client=client)
-    return Agent(name="forecaster", model=model, tools=[tool])
+    return Agent(name="forecaster", model=model, tools=[tool], input_guardrails=[polite])
 """
 
 
@@ -251,6 +257,7 @@ print(Runner.run_sync(agent(weather), "x").final_output)
         assert names(tools(trace)) == [f"execute_tool {name}"] * 3
         assert overlap(tools(trace))
         assert len({span.activity for span in tools(trace)}) == 3
+        assert [span.attributes for span in trace.spans if span.name == "guardrail"] == [{"agents.guardrail": "polite"}]
         assert len({span.input for span in tools(trace)}) == 3
     assert [kinds_below(made, trace) for trace in traces] == [{"work"}, {"task"}, {"task"}]
     assert not [span for span in made.spans if "Oslo" in repr(span) or "secret" in repr(span)]

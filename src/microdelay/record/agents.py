@@ -13,6 +13,7 @@ from microdelay.record import activities, redact
 from microdelay.record.events import now, state
 from microdelay.record.measure import NO_CPU, Details, hide, record
 from microdelay.record.patches import unnoticed
+from microdelay.record.trouble import stand_aside
 from microdelay.spans import AGENT
 
 TURN = "invoke_agent"
@@ -26,20 +27,21 @@ MAX_DEPTH = 4
 
 def turn(agent: object) -> Details:
     """Describe a turn of `agent`."""
-    return {"gen_ai.operation.name": TURN, "gen_ai.agent.name": _name(agent)}
+    return {"gen_ai.operation.name": TURN, "gen_ai.agent.name": named(agent)}
 
 
 def use(tool: object, arguments: object, answer: object) -> Details:
     """Describe the execution of a tool, which has a name or is one."""
-    details: Details = {"gen_ai.operation.name": USE, "gen_ai.tool.name": _name(tool), "gen_ai.tool.type": "function"}
+    details: Details = {"gen_ai.operation.name": USE, "gen_ai.tool.name": named(tool), "gen_ai.tool.type": "function"}
     details["arguments"] = str(redact.plain(arguments, MAX_DEPTH))
     if answer is not None:
         details["answer"] = str(redact.plain(answer, MAX_DEPTH))
     return details
 
 
-def _name(named: object) -> str:
-    name = named if isinstance(named, str) else getattr(named, "name", "")
+def named(who: object) -> str:
+    """Give the name of an agent or a tool, or what is a name already; "" where there is none."""
+    name = who if isinstance(who, str) else getattr(who, "name", "")
     return name[:MAX_NAME_CHARACTERS] if isinstance(name, str) else ""
 
 
@@ -50,17 +52,27 @@ class Turn:
 
     def __init__(self, agent: object) -> None:
         self._agent = agent
-        self._activity = activities.current() if state.on else 0
+        self._activity = 0
         self._start = now()
+        if state.on:
+            try:
+                self._activity = activities.current()
+            except Exception as problem:
+                stand_aside("agent's turn", problem)
 
     def finish(self, error: BaseException | None = None, depth: int = 1) -> None:
         """Record it, as seen from the wrapper that calls this.
 
         One that was handed from thread to thread, or closed by the garbage collector, stands on no activity's line.
         """
-        if state.on and self._activity and activities.current() == self._activity:
-            ended = None if isinstance(error, GeneratorExit) else error
-            record(AGENT, TURN, self._start, now(), NO_CPU, turn(self._agent), ended, depth + 1)
+        if not state.on or not self._activity:
+            return
+        try:
+            if activities.current() == self._activity:
+                ended = None if isinstance(error, GeneratorExit) else error
+                record(AGENT, TURN, self._start, now(), NO_CPU, turn(self._agent), ended, depth + 1)
+        except Exception as problem:
+            stand_aside("agent's turn", problem)
 
 
 def streamed(stream: Callable[..., Any]) -> Callable[..., Any]:

@@ -27,7 +27,7 @@ def recorded(call: Callable[..., Any]) -> Callable[..., Any]:
     async def wrapper(self: Any, scope: Any, receive: Any, send: Any) -> Any:
         request = None
         try:
-            if state.on and scope["type"] == "http" and KEY not in scope:
+            if state.on and isinstance(scope, dict) and scope.get("type") == "http" and KEY not in scope:
                 request = scope[KEY] = Request(scope.get("method"), scope.get("scheme"))
                 send = _noting(send, request)
             result = await call(self, scope, receive, send)
@@ -47,7 +47,7 @@ def _noting(send: Any, request: Request) -> Callable[[Any], Any]:
     """Note the answer's status as it is sent, and when the last of it has been."""
 
     def sending(message: Any) -> Any:
-        kind = message.get("type")
+        kind = message.get("type") if isinstance(message, dict) else None
         if kind == "http.response.start":
             request.status = status_of(message.get("status"))
         elif (kind == "http.response.body" and not message.get("more_body")) or kind == "http.response.pathsend":
