@@ -77,6 +77,11 @@ class Output:
         """The size at which the file is full."""
         return self._limits.max_bytes
 
+    @property
+    def rotates(self) -> bool:
+        """Whether the recording goes on in another file."""
+        return self._limits.rotates
+
     def append(self, data: bytes) -> None:
         """Write a batch. Raises FullError, or OSError if the file cannot be written to."""
         self._ensure_open()

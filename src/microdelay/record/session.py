@@ -45,7 +45,7 @@ class Session:
             settings.recording = self.process
         self.meta = _meta(settings, self.process) | _of_child(handed)
         output = Output(settings.path, settings.recording, _limits(settings), create=not handed)
-        self.writer = Writer(output, self.meta, self.done, create=not handed)
+        self.writer = Writer(output, settings, self.meta, self.done, create=not handed)
         self.importer = Importer()
         self.ending = Ending(self.leave)
         self.writer.look = self.ending.look

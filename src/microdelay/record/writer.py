@@ -13,9 +13,12 @@ from collections.abc import Callable
 from typing import Any
 
 from microdelay.record import layout
+from microdelay.record.continuity import Continuity
 from microdelay.record.encode import Encoder
 from microdelay.record.events import Label, gatherers, state
 from microdelay.record.output import FullError, Output
+from microdelay.record.sampling import Sampling, Sink
+from microdelay.record.settings import Settings
 from microdelay.record.source import sources
 from microdelay.record.threads import wait_for_end
 from microdelay.record.trouble import stand_aside
@@ -44,8 +47,9 @@ class Writer:
     `create` tells whether the file begins with this process; `done` gives what the last chunk says.
     """
 
-    def __init__(self, output: Output, meta: dict[str, Any], done: Facts, create: bool) -> None:
+    def __init__(self, output: Output, settings: Settings, meta: dict[str, Any], done: Facts, create: bool) -> None:
         self._output = output
+        self._settings = settings
         self._meta = meta
         self._done = done
         self._new_locks()
@@ -75,6 +79,20 @@ class Writer:
         self._said_meta = False
         self._batches = 0
         self._encoder = Encoder()
+        self._continuity: Continuity | None = None
+        self._sampling: Sampling | None = None
+        self._sink: Sink = self._encoder
+        if self._output.rotates:
+            self._sink = self._continuity = Continuity(self._encoder)
+        if self._settings.sample < 1:
+            self._sink = self._sampling = Sampling(self._sink, self._settings.sample, self._settings.trace_root)
+
+    def _go_on_in_file(self) -> None:
+        self._said_meta = False
+        self._batches = 0
+        self._encoder = Encoder()
+        if self._continuity is not None:
+            self._continuity.go_on(self._encoder)
 
     def start(self) -> None:
         """Begin flushing as soon as there is something to flush."""
@@ -186,7 +204,7 @@ class Writer:
     def _drain(self, seconds: float = END_SECONDS, is_asked: Callable[[], bool] = bool) -> None:
         """Write what is queued, as far as time goes and until `is_asked` to stop."""
         if self._output.turn(self._last_of_file, self._opening):
-            self._begin_file()
+            self._go_on_in_file()
         for gather in tuple(gatherers.values()):
             gather()
         until = time.monotonic() + seconds
@@ -209,7 +227,7 @@ class Writer:
     def _encode(self, count: int) -> int:
         """Encode at least `count` items of the queue, or all, and give how many."""
         queue = state.queue
-        take, add, add_span = queue.popleft, self._encoder.add, self._encoder.add_span
+        take, add, add_span = queue.popleft, self._sink.add, self._sink.add_span
         done = 0
         while done < count:
             item = take()
@@ -230,6 +248,9 @@ class Writer:
 
         def write() -> None:
             self._drain(seconds)
+            if self._sampling is not None:
+                self._sampling.release()
+                self._output.append(self._batch(self._encoder.take()))
             if state.queue:
                 state.dropped += len(state.queue)
                 state.queue.clear()
@@ -238,7 +259,7 @@ class Writer:
         self._guarded(write)
 
     def _write_full(self) -> None:
-        self._output.end(self._batch(layout.json_chunk(layout.DONE, self._done() | {"full": self._output.max_bytes})))
+        self._output.end(self._batch(layout.json_chunk(layout.DONE, self._facts() | {"full": self._output.max_bytes})))
 
     def _batch(self, data: bytes) -> bytes:
         self._batches += 1
@@ -256,4 +277,7 @@ class Writer:
 
     def _last(self, **more: bool) -> bytes:
         found = sources(self._encoder.files, int(self._meta["start_unix_ns"]))
-        return layout.json_chunk(layout.SOURCE, found) + layout.json_chunk(layout.DONE, self._done() | more)
+        return layout.json_chunk(layout.SOURCE, found) + layout.json_chunk(layout.DONE, self._facts() | more)
+
+    def _facts(self) -> dict[str, Any]:
+        return self._done() | ({"sampling": self._sampling.facts()} if self._sampling is not None else {})

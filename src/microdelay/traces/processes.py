@@ -124,16 +124,22 @@ class Processes:
         ends = [process.done for process in self._all() if process.done]
         if not self.first.done or len(ends) == 1:
             return self.first.done
+        sampled = [end["sampling"] for end in ends if "sampling" in end]
+        totals = {key: sum(each[key] for each in sampled) for key in ("seen", "sampled", "slow")}
         troubles: dict[str, int] = {}
         for end in ends:
             for where, count in end.get("troubles", {}).items():
                 troubles[where] = troubles.get(where, 0) + count
-        return self.first.done | {
-            "end_ns": max(end.get("end_ns", 0) for end in ends),
-            "dropped": sum(end.get("dropped", 0) for end in ends),
-            "probes": sorted({probe for end in ends for probe in end.get("probes", ())}),
-            "troubles": troubles,
-        }
+        return (
+            self.first.done
+            | {
+                "end_ns": max(end.get("end_ns", 0) for end in ends),
+                "dropped": sum(end.get("dropped", 0) for end in ends),
+                "probes": sorted({probe for end in ends for probe in end.get("probes", ())}),
+                "troubles": troubles,
+            }
+            | ({"sampling": sampled[0] | totals} if sampled else {})
+        )
 
     def activities(self) -> dict[int, Activity]:
         """Give the main thread of each process that another one started, as that one's child."""

@@ -351,6 +351,13 @@ def _settled(
 
 
 def _warnings(done: Mapping[str, Any]) -> Iterator[str]:
+    sampling = done.get("sampling", {})
+    if sampling.get("seen"):
+        kept = sampling["sampled"] + sampling["slow"]
+        slow = f"{sampling['slow']:,} of them as the slowest so far"
+        yield f"sampled: {kept:,} of {sampling['seen']:,} traces are here, {slow}"
+    elif sampling:
+        yield "--sample had no trace to choose from, so everything was kept: name the unit of work by --trace-root"
     if limit := done.get("full"):
         yield f"the recording stopped at its size limit of {limit:,} bytes; see --max-size and --max-age"
     if dropped := done.get("dropped"):
