@@ -7,6 +7,7 @@ its first line (see `bootstrap/sitecustomize.py`).
 
 from __future__ import annotations
 
+import _posixsubprocess
 import os
 import signal
 import sys
@@ -46,8 +47,6 @@ local = _Local()
 
 def install(parent: Parent) -> None:
     """Wrap what starts other programs, and what leaves this one."""
-    import _posixsubprocess
-
     started = builtin(_posixsubprocess.fork_exec, _fork_exec(_posixsubprocess.fork_exec, parent))
     subprocess = sys.modules.get("subprocess")
     if subprocess is not None:
