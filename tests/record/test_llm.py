@@ -301,9 +301,9 @@ def test_the_sdks_requests_are_seen_with_model_tokens_and_first_chunk(way: str, 
     request, parts = asked_of(made, f"streamed-{way}")
     facts = told((request, parts))
     assert request.attributes["gen_ai.request.stream"] is True
-    assert sum(part.duration_ns for part in parts) >= 4 * PAUSE_S * 1e9
+    assert sum(part.duration_ns for part in parts) >= 2 * PAUSE_S * 1e9
     assert all(part.start_ns >= request.end_ns and part.kind == "llm" for part in parts)
-    assert parts[-1].attributes["microdelay.stream_idle_ns"] >= 4 * PAUSE_S * 1e9
+    assert parts[-1].attributes["microdelay.stream_idle_ns"] >= 2 * PAUSE_S * 1e9
     assert facts["response.time_to_first_chunk"] >= PAUSE_S
     assert (facts["usage.input_tokens"], facts["usage.output_tokens"]) == (11, 5)
     assert (facts["response.model"], facts["response.finish_reasons"]) == (f"streamed-{way}-2", "stop")

@@ -50,8 +50,6 @@ APART_NS = 1_000_000
 """From here on the wait for a body that a client reads by itself is told apart from that for the headers: less is
 often the client's own work."""
 
-_OF_THE_BODY = ("answer", "answer_fingerprint", "told", "http.response.body.size")
-
 
 class _Wire(threading.local):
     body: Body | None = None  # of the answer that this thread got last
@@ -128,7 +126,8 @@ def _no_body(result: Any) -> None:
 
 
 def _last_body(result: Any) -> Body | None:
-    return wire.body
+    body, wire.body = wire.body, None
+    return body
 
 
 def outermost(function: Callable[..., Any], describe: Describe) -> Callable[..., Any]:
@@ -225,6 +224,5 @@ def finish(
     if headers_at == end:
         record(HTTP, "", start, end, cpu, details, error, 2)
         return
-    answer = {key: details.pop(key) for key in _OF_THE_BODY if key in details}
     record(HTTP, "", start, headers_at, cpu, details, error, 2)
-    record(HTTP, "", headers_at, end, NO_CPU, {"request": details, "part": "body", **answer}, error, 2)
+    record(HTTP, "", headers_at, end, NO_CPU, {"request": details, "part": "body"}, error, 2)

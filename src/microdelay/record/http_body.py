@@ -55,7 +55,7 @@ class Body:
     """The body of one answer while the program reads it."""
 
     # Most bodies come with the headers, and need no more than this: what is not set is of the class.
-    begun_ns = 0
+    begun_ns = 0  # of the request; without one there is nothing to tell
     first_ns = 0  # when the first chunk was there
     waited_ns = 0
     size = 0
@@ -85,7 +85,7 @@ class Body:
 
     def waited(self, start: int, end: int, chunk: bytes | None = None) -> None:
         """Count one wait for a chunk, as seen from a wrapper that the program's reading calls."""
-        if not state.on:
+        if not state.on or not self.begun_ns:
             return
         self.waited_ns += end - start
         if not self.first_ns:
@@ -123,6 +123,8 @@ class Body:
 
     def given(self, answer: object, error: str = "") -> None:
         """Write it with the answer that was read at once; what came with the headers is no wait of its own."""
+        if not self.begun_ns:
+            return
         request = self.request
         whole = answer is not None and not self.touched
         if whole and not self.start:
@@ -142,7 +144,7 @@ class Body:
         """Write the rest: the body has been read piece by piece, or is given up."""
         head, tail = self.head, self.tail
         streamed = b"".join([*head, *tail]) if head is not None and tail is not None else b""
-        if not self.start and not streamed:
+        if not self.begun_ns or not (self.start or streamed):
             return
         details: Details = {"request": self.request, "part": "body", "waited_ns": self.waited_ns}
         if self.first_ns:
@@ -159,7 +161,7 @@ class Body:
 
     def _let_go(self) -> None:
         """Forget what was sent: an answer, or the connection that it came over, may be kept for long."""
-        self.request = NO_DETAILS
+        self.request, self.begun_ns = NO_DETAILS, 0
         self.head = self.tail = None
 
     def _write(self, details: Details, error: str = "") -> None:

@@ -22,7 +22,12 @@ def _describe(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Det
     request = args[1] if len(args) > 1 else kwargs["request"]
     details = requested("requests", request.method, request.url, request.body, _pairs(request))
     if result is not None:
-        answered(details, result.status_code, _pairs(result), [_pairs(each) for each in result.history])
+        answered(
+            details,
+            result.status_code,
+            _pairs(result),
+            [_pairs(each) for each in result.history] if result.history else (),
+        )
         arrived(details, getattr(result, "_content", None))  # False until the body has been read
     return details
 

@@ -39,14 +39,15 @@ def _readinto(readinto: Callable[..., Any]) -> Callable[..., Any]:
 
     def wrapper(self: Any, buffer: Any) -> Any:
         body = self.__dict__.get("_microdelay")
-        start = now()
+        is_timed = body is not None and not local.in_http
+        start = now() if is_timed else 0
         try:
             return readinto(self, buffer)
         except BaseException as error:
             hide(error)
             raise
         finally:
-            if body is not None and not local.in_http:
+            if is_timed:
                 body.waited(start, now())
 
     return unnoticed(wrapper, readinto)
