@@ -93,3 +93,28 @@ def test_without_the_sampler_the_processor_has_no_lines(microdelay, program, ser
     assert found["sampler"] == {}
     assert found["cpu"] == []
     assert found["accounts_ns"]["cpu"] >= 4 * 40_000_000
+
+
+def test_starved_thread_waits_for_the_gil(microdelay, program):
+    program("""
+        import threading, time
+
+        def burn(seconds):
+            until = time.thread_time() + seconds
+            while time.thread_time() < until:
+                sum(range(300))
+
+        def handle():
+            burn(0.2)
+            time.sleep(0.01)
+
+        for _ in range(2):
+            threading.Thread(target=burn, args=(20,), daemon=True).start()
+        for _ in range(2):
+            handle()
+    """)
+    microdelay("run", "--no-report", "-o", "starved.mdr", "program.py")
+    found = covered(microdelay, "starved.mdr", "--trace-root", "program:handle")
+    assert found["accounts_ns"]["waiting for the GIL"] >= 100_000_000
+    assert {(place["function"], place["package"]) for place in found["cpu"]} == {("burn", "")}
+    assert len(found["cpu"]) <= 2

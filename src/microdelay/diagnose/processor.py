@@ -73,7 +73,7 @@ class Split:
             # A look is of the instant at its end, and stands for the time since the one before.
             looks = sample.looks * within / length if sample.looks > 1 else float(sample.end_ns <= end)
             used = sample.cpu_ns if sample.cpu_ns >= 0 and sample.looks > 1 else length
-            self._weights[sample.site, sample.package] += round(looks * used / sample.looks)
+            self._weights[_line(sample.site), sample.package] += round(looks * used / sample.looks)
             self._looks += looks
 
     def places(self, total_ns: int) -> Mapping[tuple[Place | None, str], int]:
@@ -100,6 +100,11 @@ class Split:
         for (_, package), used in self.places(total_ns).items():
             found[package] += used
         return dict(found.most_common())
+
+
+def _line(place: Place | None) -> Place | None:
+    """Give the whole line of a place: what runs in it moves from one expression to another."""
+    return None if place is None else Place(place.file, place.line, place.function)
 
 
 def overlapping(samples: Sequence[Sample], start: int, end: int) -> Sequence[Sample]:
