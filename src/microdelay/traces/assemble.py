@@ -142,6 +142,9 @@ def _whole(recording: Recording) -> list[Trace]:
     times += [(step.start_ns, step.end_ns, step.activity) for lane in recording.steps.values() for step in lane]
     times += [(each.start_ns, each.end_ns, each.activity) for lane in recording.samples.values() for each in lane]
     start, _, activity = min(times)
+    made = recording.activities.get(activity)
+    while made is not None and made.parent in recording.activities and made.parent < made.id:
+        activity, made = made.parent, recording.activities.get(made.parent)
     return _traces(recording, [_Root(name, activity, start, max(end for _, end, _ in times), 0)])
 
 

@@ -67,6 +67,9 @@ def install(asyncio: ModuleType) -> None:
         lambda connect: timed_async(connect, CONNECT, "connect", address),
     )
     replace(loop, "_create_connection_transport", _handshake)
+    running = _get_running_loop()
+    if running is not None:  # the recording begins in a task
+        running_tasks[get_ident()] = partial(_task_in, running)
 
 
 def _current() -> int:
