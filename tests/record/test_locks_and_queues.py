@@ -11,7 +11,7 @@ from microdelay.traces import Recording
 
 Record = Callable[..., Recording]
 
-WAITED_NS = 4_000_000  # each program pauses for 5 ms before it wakes who waits
+WAITED_NS = 4_000_000  # each program pauses for longer before it wakes who waits
 
 
 def waits(made: Recording, *kinds: str) -> list[Span]:
@@ -28,13 +28,13 @@ def test_every_wait_between_threads_is_one_span_at_the_users_line(recording: Rec
         barrier, items = threading.Barrier(2), queue.Queue(1)
         semaphore.acquire()
         def wake():
-            time.sleep(0.005); event.set()
-            time.sleep(0.005)
+            time.sleep(0.05); event.set()
+            time.sleep(0.05)
             with condition: condition.notify_all()
-            time.sleep(0.005)
+            time.sleep(0.05)
             with condition: ready.append(1); condition.notify_all()
             for step in (semaphore.release, barrier.wait, lambda: items.put(1), items.get, items.get):
-                time.sleep(0.005); step()
+                time.sleep(0.05); step()
             items.task_done(); items.task_done()
         def work():
             event.wait()
@@ -73,15 +73,15 @@ def test_every_wait_between_tasks_is_one_span_at_the_users_line(recording: Recor
             lock, event, semaphore = asyncio.Lock(), asyncio.Event(), asyncio.Semaphore(0)
             condition, barrier, items = asyncio.Condition(), asyncio.Barrier(2), asyncio.Queue(1)
             async def wake():
-                async with lock: await asyncio.sleep(0.005)
-                await asyncio.sleep(0.005); event.set()
-                await asyncio.sleep(0.005); semaphore.release()
-                await asyncio.sleep(0.005)
+                async with lock: await asyncio.sleep(0.02)
+                await asyncio.sleep(0.02); event.set()
+                await asyncio.sleep(0.02); semaphore.release()
+                await asyncio.sleep(0.02)
                 async with condition: condition.notify_all()
-                await asyncio.sleep(0.005); await barrier.wait()
-                await asyncio.sleep(0.005); items.put_nowait(1)
-                await asyncio.sleep(0.005); items.get_nowait(); items.task_done()
-                await asyncio.sleep(0.005); items.get_nowait(); items.task_done()
+                await asyncio.sleep(0.02); await barrier.wait()
+                await asyncio.sleep(0.02); items.put_nowait(1)
+                await asyncio.sleep(0.02); items.get_nowait(); items.task_done()
+                await asyncio.sleep(0.02); items.get_nowait(); items.task_done()
             other = asyncio.create_task(wake())
             await asyncio.sleep(0)
             async with lock: pass
