@@ -138,7 +138,7 @@ def test_futures_are_joins_and_not_locks(recording: Record) -> None:
     made = recording(
         """
         import concurrent.futures, time
-        def work(): time.sleep(0.005)
+        def work(): time.sleep(0.05)
         def main(pool):
             pool.submit(work).result()
             concurrent.futures.wait([pool.submit(work)])
