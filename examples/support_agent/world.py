@@ -223,6 +223,7 @@ def running() -> Iterator[str]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        env=os.environ | {"MICRODELAY_OFF": "1"},  # a recording is about the agent, not about what it talks to
         start_new_session=True,  # Ctrl-C stops the agent first: it may still have logs to deliver
     )
     assert process.stdin

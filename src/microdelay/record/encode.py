@@ -192,14 +192,17 @@ class Encoder:
     def _step(self, event: Event) -> None:
         _, activity, start, end, resumed, ready, cause, invocation, code, lasti, on, joins = event
         site = self._site(code, lasti)
-        self._rows[b"STEP"] += (activity, start, end, resumed, ready, cause, invocation, site, self._text(on))
+        waited = resumed - end if resumed else -1
+        late = resumed - ready if resumed and ready else -1
+        self._rows[b"STEP"] += (activity, start, end - start, waited, late, cause, invocation, site, self._text(on))
         # A step's joins stand under its negative start: no span has one.
         for target in joins:
             self._rows[b"JOIN"] += (-start, target)
 
     def _sample(self, event: Event) -> None:
-        _, *measured, (invocation, code, lasti), package, call = event
-        self._rows[b"SAMP"] += (*measured, invocation, self._site(code, lasti), self._text(package), self._text(call))
+        _, activity, start, end, *measured, (invocation, code, lasti), package, call = event
+        row = activity, start, end - start, *measured
+        self._rows[b"SAMP"] += (*row, invocation, self._site(code, lasti), self._text(package), self._text(call))
 
     _encode: ClassVar[dict[int, Callable[[Encoder, Event], None]]] = {
         INVOKE: _invoke,

@@ -4,8 +4,8 @@ A recording is `MAGIC`, then chunks: a four-letter tag, the length of the payloa
 little-endian `u32`), and the payload, compressed by zlib. `META`, `SRCE`, `CHLD` and `DONE` hold JSON. `ROWS` holds
 what was queued between two flushes: tables one behind the other, each its tag, its number of rows (`u32`) and its
 columns. A column is a letter for its width (`b`, `h`, `i`, `q`: 1, 2, 4, 8 bytes) and that many signed little-endian
-integers; the columns named in `DELTAS` hold differences to the row before. `TEXT` stands among the tables with the
-length of a JSON list of new texts as its number of rows.
+integers; those named in `DELTAS` hold the first row's value (`i64`), and then differences to the row before. `TEXT`
+stands among the tables with the length of a JSON list of new texts as its number of rows.
 Several processes write to one file, batch by batch: `PROC` opens a batch, names its process (the `process` of its
 `META`) and counts its batches, from 1 on; ids count for that process only. `CHLD` lists the Python children that were
 started.
@@ -29,6 +29,7 @@ META, SOURCE, DONE = b"META", b"SRCE", b"DONE"
 PROCESS, CHILDREN = b"PROC", b"CHLD"
 ROWS, TEXT = b"ROWS", b"TEXT"
 TABLE = struct.Struct("<4sI")
+FIRST = struct.Struct("<q")
 WIDTHS = {"b": 1, "h": 2, "i": 4, "q": 8}
 
 TABLES: dict[bytes, tuple[str, ...]] = {
@@ -43,11 +44,12 @@ TABLES: dict[bytes, tuple[str, ...]] = {
     b"RETN": ("invocation", "end_ns"),
     b"ACTI": ("activity", "kind", "name", "parent", "created_ns", "invocation", "site"),
     b"ENDA": ("activity", "start_ns", "end_ns"),
-    b"STEP": ("activity", "start_ns", "end_ns", "resumed_ns", "ready_ns", "cause", "invocation", "site", "on"),
+    # it waited after the run (-1: it ended), and was ready for `late_ns` of that (-1: not known)
+    b"STEP": ("activity", "start_ns", "ran_ns", "waited_ns", "late_ns", "cause", "invocation", "site", "on"),
     b"JOIN": ("span", "activity"),
     # what a thread did from one look of the sampler at it to another
     b"SAMP": (
-        "activity", "start_ns", "end_ns", "cpu_ns", "clock_ns", "late_ns", "looks", "flags", "invocation", "site",
+        "activity", "start_ns", "lasted_ns", "cpu_ns", "clock_ns", "late_ns", "looks", "flags", "invocation", "site",
         "package", "call",
     ),
 }  # fmt: skip
@@ -58,7 +60,7 @@ INVOCATION_COLUMNS = frozenset({"invocation", "caller"})
 OTHER_COLUMNS = frozenset({"id", "span", "site", "caller_site", "shape", "first", "value", "input", "output"})
 """Columns of numbers that each process counts for itself."""
 
-TIME_COLUMNS = frozenset({"start_ns", "end_ns", "resumed_ns", "ready_ns", "created_ns"})
+TIME_COLUMNS = frozenset({"start_ns", "end_ns", "created_ns"})
 """Columns of readings of the process's monotonic clock, 0 for none."""
 
 DELTAS = frozenset({
@@ -104,11 +106,13 @@ def rows_chunk(texts: Sequence[str], tables: Mapping[bytes, Sequence[int]]) -> b
 
 
 def _column(name: str, values: Sequence[int]) -> bytes:
+    first = b""
     if name in DELTAS:
-        values = list(map(operator.sub, values, chain((0,), values)))
+        first = FIRST.pack(values[0])
+        values = list(map(operator.sub, values, chain(values[:1], values)))
     for code in WIDTHS:
         try:
-            return code.encode() + array(code, values).tobytes()
+            return first + code.encode() + array(code, values).tobytes()
         except OverflowError:
             continue  # the next one is wider
     raise OverflowError(f"{name} is beyond 64 bits")

@@ -32,7 +32,7 @@ _TOKEN = re.compile(rb"[A-Za-z0-9_.\-]{4,80}(?![A-Za-z0-9_.\-]*\"\s*:)")
 # not letters that change case at random, as in a token), or a version.
 _PLAIN_SEGMENT = re.compile(
     r"(?=.{1,24}(?:\.|$))[A-Z]?[a-z]+(?:[A-Z][a-z]{2,}|[_\-][A-Za-z]?[a-z]+)*(\.[a-z]{1,5})?|[A-Z]{1,8}"
-    r"|[vV]?\d{1,2}(\.\d{1,2})?"
+    r"|[vV]\d{1,2}(\.\d{1,2})?|\d\.\d{1,2}"
 )
 _LITERAL = r"""(?<!\w)[eE]'(?:[^'\\]|\\.|'')*(?:'|\Z)  # PostgreSQL's string with backslashes
       | '(?:[^']|'')*(?:'|\Z)             # a string, also one that is cut

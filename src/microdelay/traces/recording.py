@@ -115,9 +115,13 @@ class _Contents:
                     offset += count
                     continue
                 for name in layout.TABLES[tag]:
+                    first = None
+                    if name in layout.DELTAS:
+                        (first,) = layout.FIRST.unpack_from(payload, offset)
+                        offset += layout.FIRST.size
                     width = layout.WIDTHS[chr(payload[offset])]
                     values = np.frombuffer(payload, f"<i{width}", count, offset + 1).astype("<i8")
-                    values = np.cumsum(values) if name in layout.DELTAS else values
+                    values = values if first is None else np.cumsum(values) + first
                     self.tables[tag][name].extend(process.placed(tag, name, values).tolist())
                     offset += 1 + width * count
         except (struct.error, LookupError, ValueError):
@@ -243,7 +247,10 @@ class _Builder:
 
     def _steps(self, joins: Mapping[int, list[int]]) -> dict[int, list[Step]]:
         steps: dict[int, list[Step]] = defaultdict(list)
-        for activity, start, end, resumed, ready, cause, invocation, site, on in self._rows(b"STEP"):
+        for activity, start, ran, waited, late, cause, invocation, site, on in self._rows(b"STEP"):
+            end = start + ran
+            resumed = end + waited if waited >= 0 else 0
+            ready = resumed - late if late >= 0 else 0
             joined = tuple(joins.get(-start, ()))
             place = self._places.get(site)
             steps[activity].append(
@@ -255,7 +262,7 @@ class _Builder:
 
     def _samples(self, activities: Mapping[int, Activity]) -> dict[int, list[Sample]]:
         samples: dict[int, list[Sample]] = defaultdict(list)
-        for activity, start, end, cpu, clock, late, looks, flags, invocation, site, package, call in self._rows(
+        for activity, start, lasted, cpu, clock, late, looks, flags, invocation, site, package, call in self._rows(
             b"SAMP"
         ):
             place, call_id = self._places.get(site), invocation
@@ -267,7 +274,7 @@ class _Builder:
                 Sample(
                     activity=activity,
                     start_ns=start,
-                    end_ns=end,
+                    end_ns=start + lasted,
                     cpu_ns=cpu,
                     clock_ns=clock,
                     late_ns=late,
