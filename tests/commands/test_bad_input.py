@@ -92,8 +92,11 @@ def test_file_that_is_no_recording(microdelay, tmp_path: Path, verb, content, wo
 
 def test_program_that_never_waits_has_an_empty_recording(microdelay, program):
     program("print(sum(range(10)))\n")
-    ran = microdelay("run", "-o", "a.mdr", "program.py")
-    assert (ran.returncode, ran.stdout) == (0, "45\n")
+    for _ in range(5):  # on a busy machine a collection of garbage may last long enough to be in it
+        ran = microdelay("run", "-o", "a.mdr", "program.py")
+        assert (ran.returncode, ran.stdout) == (0, "45\n")
+        if "recording is empty" in ran.stderr:
+            break
     assert "recording is empty" in ran.stderr
     refused(microdelay("diagnose", "a.mdr"), "recording is empty")
 

@@ -10,11 +10,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from microdelay.spans import GC
 from microdelay.traces import Recording, read
 
 PATIENCE_S = 60
@@ -71,12 +73,16 @@ def recorded(tmp_path: Path) -> Execute:
 def recording(
     tmp_path: Path, program: Callable[..., Path], recorded: Execute, service: str
 ) -> Callable[..., Recording]:
-    """Record a program that is given as text and must succeed; it finds the HTTP service in `SERVICE`."""
+    """Record a program that is given as text and must succeed; it finds the HTTP service in `SERVICE`.
 
-    def record(source: str, *arguments: object, **environment: str) -> Recording:
+    Pauses of the garbage collector, which a busy machine makes long enough to be spans, are left out unless asked for.
+    """
+
+    def record(source: str, *arguments: object, with_pauses: bool = False, **environment: str) -> Recording:
         status, _, errors = recorded(program(source), *arguments, SERVICE=service, **environment)
         assert status == 0, errors
-        return read(tmp_path / "program.mdr")
+        made = read(tmp_path / "program.mdr")
+        return made if with_pauses else replace(made, spans=[span for span in made.spans if span.kind != GC])
 
     return record
 

@@ -32,7 +32,7 @@ def test_a_module_of_a_package_runs_as_with_python_m(plainly: Execute, recorded:
     (folder / "package" / "module.py").write_text(LOOK + "from . import __main__\n")
     for name in ("package.module", "package"):
         assert recorded("-m", name, "x", folder=folder) == plainly("-m", name, "x", folder=folder)
-    assert {span.site.function for span in read(tmp_path / "program.mdr").spans if span.site} == {"<module>"}
+    assert {span.site.function for span in read(tmp_path / "program.mdr").spans if span.kind == "sleep"} == {"<module>"}
 
 
 @pytest.mark.parametrize("start", ["look.py", "../project/look.py", "sub/../look.py"])
@@ -82,7 +82,7 @@ def test_a_module_named_like_one_that_the_recorder_uses_is_the_programs_own(
         "for _ in range(20): time.sleep(0.001)\n"
     )
     assert recorded("main.py", folder=folder) == plainly("main.py", folder=folder)
-    assert len(read(tmp_path / "program.mdr").spans) == 20
+    assert [span.kind for span in read(tmp_path / "program.mdr").spans].count("sleep") == 20
 
 
 def test_what_is_not_imported_stays_unknown(plainly: Execute, recorded: Execute, tmp_path: Path) -> None:

@@ -50,7 +50,8 @@ def test_long_collections_stand_in_the_task_or_thread_that_they_stop(recording: 
         asyncio.run(main())
         thread = threading.Thread(target=collect, name="a thread")
         thread.start(); thread.join()
-        """
+        """,
+        with_pauses=True,
     )
     pauses = [span for span in made.spans if span.kind == "gc"]
     assert {made.activities[span.activity].name for span in pauses} >= {"task", "a thread"}
