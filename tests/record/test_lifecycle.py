@@ -91,6 +91,27 @@ def test_the_programs_view_of_signals_is_as_ever(plainly: Execute, recorded: Exe
     assert recorded(path) == plainly(path)
 
 
+def test_a_program_that_goes_back_to_the_default_action_has_an_end(
+    program: Program, plainly: Execute, recorded: Execute, tmp_path: Path
+) -> None:
+    path = program(
+        """
+        import os, signal, time
+        time.sleep(0.01)
+        before = signal.signal(signal.SIGTERM, lambda *_: print("own", flush=True))
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.signal(signal.SIGTERM, before)
+        print(signal.getsignal(signal.SIGTERM), flush=True)
+        signal.raise_signal(signal.SIGTERM)
+        print("never")
+        """
+    )
+    assert recorded(path) == plainly(path)
+    made = read(tmp_path / "program.mdr")
+    assert made.done
+    assert made.warnings == ()
+
+
 def test_a_child_that_is_terminated_has_an_end(program: Program, recorded: Execute, tmp_path: Path) -> None:
     path = program(
         """

@@ -7,6 +7,7 @@ ends the program in its place. A C function that keeps the interpreter to itself
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import fcntl
 import os
 import signal
@@ -41,7 +42,7 @@ class Ending:
         signal.signal(TERM, self._on_signal)
         self._open()
         replace(signal, "getsignal", self._hidden)
-        replace(signal, "signal", self._hidden)
+        replace(signal, "signal", lambda change: self._hidden(change, changes=True))
         replace(signal, "set_wakeup_fd", self._hidden_wakeup)
 
     def uninstall(self) -> None:
@@ -87,6 +88,7 @@ class Ending:
                 self._leave()
             except Exception as error:
                 stand_aside("SIGTERM", error)
+        self._pid = 0
         signal.signal(TERM, signal.SIG_DFL)
         self._kill()
 
@@ -136,10 +138,14 @@ class Ending:
                 os.close(end)
         self._pipe = (-1, -1)
 
-    def _hidden(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def _hidden(self, function: Callable[..., Any], *, changes: bool = False) -> Callable[..., Any]:
+        """Show the default action; a program that goes back to it from a handler of its own gets this one."""
+
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             try:
                 result = function(*args, **kwargs)
+                if changes and self._pid == os.getpid() and _signal.getsignal(TERM) == signal.SIG_DFL:
+                    function(TERM, self._on_signal)
             except BaseException as error:
                 hide(error)
                 raise
