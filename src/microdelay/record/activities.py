@@ -75,7 +75,7 @@ def create(kind: str, name: str, parent: int = 0, site: Site = NOWHERE, created_
     return activity
 
 
-def waited(frame: FrameType, start_ns: int) -> tuple[int, Site]:
+def waited(frame: FrameType | None, start_ns: int) -> tuple[int, Site]:
     """Give the activity and the user's call site of a wait that began at `start_ns` below `frame`.
 
     A call that waited before remembers both, which spares the questions to the thread and the event loop.

@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 
 from microdelay.record import layout
 from microdelay.record.calls import Site
-from microdelay.record.describe import describe
-from microdelay.record.description import Attributes
+from microdelay.record.describing.describe import describe
+from microdelay.record.describing.description import Attributes
 from microdelay.record.events import ACTIVITY, END, INVOKE, RETURN, SAMPLE, STEP, Event, Label
 from microdelay.record.flow import Flow
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 from microdelay.record.activities import current, waited
@@ -17,7 +18,7 @@ from microdelay.record.patches import unnoticed
 from microdelay.record.trouble import stand_aside
 
 Details = dict[str, Any]
-"""Raw facts of a span, still unredacted: the writer makes attributes and fingerprints of them (see `describe.py`)."""
+"""Raw facts of a span, still unredacted: the writer makes attributes and fingerprints of them (see `describing`)."""
 
 Describe = Callable[[Any, tuple[Any, ...], dict[str, Any]], Details]
 """Gives the details of a call from its result (None where it raised) and its arguments."""
@@ -65,13 +66,21 @@ def record(  # called once a span: by position is cheapest
     if not state.on:
         return
     try:
-        activity, site = (current(), NOWHERE) if depth < 0 else waited(sys._getframe(depth + 1), start_ns)
+        activity, site = (current(), NOWHERE) if depth < 0 else waited(_above(depth + 2), start_ns)
         extra: Any = details or None
         if cpu is not NO_CPU or error is not None:
             extra = details, *cpu, "" if error is None else type(error).__name__
         push_span((label_of(kind, name), start_ns, end_ns, activity, site, extra))
     except Exception as problem:
         stand_aside(f"record {kind}", problem)
+
+
+def _above(depth: int) -> FrameType | None:
+    """Give a frame above this one; None where the interpreter itself made the call (`atexit`)."""
+    try:
+        return sys._getframe(depth)
+    except ValueError:
+        return None
 
 
 def hide(error: BaseException) -> None:
@@ -158,7 +167,7 @@ def _finish(  # called once a span: by position is cheapest
     except Exception as problem:
         stand_aside(f"describe {label.name or label.kind}", problem)
     try:  # as `record` does, one call cheaper
-        activity, site = waited(sys._getframe(2), start_ns)
+        activity, site = waited(_above(3), start_ns)
         if cpu_start >= 0 or error is not None:
             cpu_end = cpu_now() if cpu_start >= 0 else -1
             extra = extra or NO_DETAILS, cpu_start, cpu_end, "" if error is None else type(error).__name__

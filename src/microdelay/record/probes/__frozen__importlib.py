@@ -14,9 +14,9 @@ from types import ModuleType
 from typing import Any
 
 from microdelay.record.events import now, state
+from microdelay.record.families.waits import is_loading
 from microdelay.record.measure import NO_CPU, NO_DETAILS, hide, record
 from microdelay.record.patches import replace, unnoticed
-from microdelay.record.waits import is_loading
 from microdelay.spans import IMPORT
 
 FLOOR_NS = 1_000_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from microdelay.record.agents import named
+from microdelay.record.families.agents import named
 from microdelay.record.measure import Details, timed_async
 from microdelay.record.patches import replace
 from microdelay.spans import INTERNAL

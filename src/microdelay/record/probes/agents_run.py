@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from microdelay.record.agents import TURN, USE, turn, use
+from microdelay.record.families.agents import TURN, USE, turn, use
 from microdelay.record.measure import Details, timed_async
 from microdelay.record.patches import Wrap, replace, replace_in_all
 from microdelay.spans import AGENT, TOOL

@@ -7,12 +7,12 @@ from types import ModuleType
 from typing import Any
 
 from microdelay.record.events import now, state
-from microdelay.record.http import answered, outermost_async, requested
-from microdelay.record.http_body import Body
-from microdelay.record.http_pool import waited
+from microdelay.record.families.http import answered, outermost_async, requested
+from microdelay.record.families.http_body import Body
+from microdelay.record.families.http_pool import waited
+from microdelay.record.families.setup import constructing
 from microdelay.record.measure import Details, hide, timed_async
 from microdelay.record.patches import replace, unnoticed
-from microdelay.record.setup import constructing
 from microdelay.record.trouble import stand_aside
 from microdelay.spans import DNS
 

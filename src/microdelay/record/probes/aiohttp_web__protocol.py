@@ -7,9 +7,9 @@ from types import ModuleType
 from typing import Any
 
 from microdelay.record.events import state
+from microdelay.record.families.serving import Request, status_of
 from microdelay.record.measure import hide
 from microdelay.record.patches import replace, unnoticed
-from microdelay.record.serving import Request, status_of
 
 SWITCHING = 101
 

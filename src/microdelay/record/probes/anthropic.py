@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from types import ModuleType
 
+from microdelay.record.families.setup import constructing
 from microdelay.record.patches import replace
-from microdelay.record.setup import constructing
 
 
 def install(anthropic: ModuleType) -> None:

@@ -7,9 +7,9 @@ from types import ModuleType
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from microdelay.record import db
-from microdelay.record.db import described
 from microdelay.record.events import now
+from microdelay.record.families import db
+from microdelay.record.families.db import described
 from microdelay.record.measure import NO_CPU, Describe, Details, hide, record, timed_async
 from microdelay.record.patches import replace, unnoticed
 from microdelay.spans import CONNECT, DB, POOL

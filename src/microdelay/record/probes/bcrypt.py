@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from types import ModuleType
 
-from microdelay.record.codecs import codec
+from microdelay.record.families.codecs import codec
 from microdelay.record.patches import replace_in_all
 
 

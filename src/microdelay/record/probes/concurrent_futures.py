@@ -7,9 +7,9 @@ from concurrent.futures import _base
 from types import ModuleType
 from typing import Any
 
+from microdelay.record.families.waits import FLOOR_NS, cover
 from microdelay.record.measure import Describe, Details, timed
 from microdelay.record.patches import Wrap, replace, replace_in_all
-from microdelay.record.waits import FLOOR_NS, cover
 from microdelay.spans import JOIN
 
 

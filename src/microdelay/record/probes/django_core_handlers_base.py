@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from microdelay.record import asgi, wsgi
+from microdelay.record.families import asgi, wsgi
 from microdelay.record.measure import hide
 from microdelay.record.patches import replace, unnoticed
 

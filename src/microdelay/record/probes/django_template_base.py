@@ -9,8 +9,8 @@ from collections.abc import Callable
 from types import CodeType, FrameType, ModuleType
 from typing import Any
 
-from microdelay.record import db
 from microdelay.record.calls import MAX_FRAMES, is_user_file
+from microdelay.record.families import db
 from microdelay.record.measure import hide
 from microdelay.record.patches import replace, unnoticed
 

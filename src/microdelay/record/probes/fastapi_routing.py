@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from microdelay.record.asgi import request_of
+from microdelay.record.families.asgi import request_of
 from microdelay.record.patches import replace, unnoticed
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from types import ModuleType
 
+from microdelay.record.families.wsgi import recorded
 from microdelay.record.patches import replace
-from microdelay.record.wsgi import recorded
 
 
 def install(app: ModuleType) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from microdelay.record.codecs import argument_size, codec, result_size
+from microdelay.record.families.codecs import argument_size, codec, result_size
 from microdelay.record.patches import replace
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from microdelay.record.activities import local
 from microdelay.record.events import cpu_now, now, state
-from microdelay.record.http import answered, finish, requested, wire
-from microdelay.record.http_body import Body
+from microdelay.record.families.http import answered, finish, requested, wire
+from microdelay.record.families.http_body import Body
 from microdelay.record.measure import Details, hide
 from microdelay.record.patches import replace, unnoticed
 from microdelay.record.trouble import stand_aside

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from microdelay.record.httpcore import install_in
+from microdelay.record.families.httpcore import install_in
 
 
 def install(httpcore2: ModuleType) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from microdelay.record.httpx import install_in
+from microdelay.record.families.httpx import install_in
 
 
 def install(httpx: ModuleType) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from microdelay.record import asgi, wsgi
+from microdelay.record.families import asgi, wsgi
+from microdelay.record.families.serving import loading
 from microdelay.record.patches import replace
-from microdelay.record.serving import loading
 
 
 def install(app_wrappers: ModuleType) -> None:

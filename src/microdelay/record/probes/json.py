@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from microdelay.record.codecs import codec, result_size, second_size
+from microdelay.record.families.codecs import codec, result_size, second_size
+from microdelay.record.families.waits import cover
 from microdelay.record.patches import replace
-from microdelay.record.waits import cover
 from microdelay.record.writer import Writer
 from microdelay.spans import CODEC
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from microdelay.record.telemetry import watch
+from microdelay.record.families.telemetry import watch
 
 
 def install(langfuse: ModuleType) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from microdelay.record.agents import streamed, streamed_async
 from microdelay.record.events import now
+from microdelay.record.families.agents import streamed, streamed_async
 from microdelay.record.measure import NO_CPU, Details, hide, record
 from microdelay.record.patches import replace, replace_in_all, unnoticed
 from microdelay.spans import INTERNAL

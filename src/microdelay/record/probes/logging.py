@@ -5,9 +5,9 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
+from microdelay.record.families.waits import EVERYWHERE, waiting
 from microdelay.record.measure import Details
 from microdelay.record.patches import replace
-from microdelay.record.waits import EVERYWHERE, waiting
 from microdelay.spans import LOG
 
 FLOOR_NS = 50_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from microdelay.record.telemetry import watch, watch_exporter
+from microdelay.record.families.telemetry import watch, watch_exporter
 
 
 def install(export: ModuleType) -> None:

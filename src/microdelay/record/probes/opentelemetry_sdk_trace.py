@@ -11,8 +11,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from microdelay.record import otel
 from microdelay.record.events import now, state
+from microdelay.record.families import otel
 from microdelay.record.measure import hide
 from microdelay.record.patches import replace, unnoticed
 from microdelay.record.probes.opentelemetry_trace import noticed_span, told

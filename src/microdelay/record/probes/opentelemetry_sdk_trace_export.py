@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from types import ModuleType
 
-from microdelay.record.telemetry import watch, watch_exporter
+from microdelay.record.families.telemetry import watch, watch_exporter
 
 
 def install(export: ModuleType) -> None:

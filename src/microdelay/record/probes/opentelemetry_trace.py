@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
-from microdelay.record import otel
 from microdelay.record.events import now, state
+from microdelay.record.families import otel
 from microdelay.record.measure import hide
 from microdelay.record.patches import replace, replace_in_all, unnoticed
 from microdelay.record.trouble import stand_aside

@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 from types import ModuleType
 
+from microdelay.record.families.waits import waiting
 from microdelay.record.patches import Wrap, builtin, replace_in_all
-from microdelay.record.waits import waiting
 from microdelay.spans import FILE, PROCESS
 
 REACH = 2

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from types import ModuleType
 
+from microdelay.record.families.waits import waiting
 from microdelay.record.patches import replace
-from microdelay.record.waits import waiting
 from microdelay.spans import FILE
 
 

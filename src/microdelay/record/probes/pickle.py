@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from types import ModuleType
 
-from microdelay.record.codecs import argument_size, codec, result_size
+from microdelay.record.families.codecs import argument_size, codec, result_size
 from microdelay.record.patches import replace_in_all
 
 

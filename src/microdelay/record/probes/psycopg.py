@@ -12,9 +12,9 @@ from collections.abc import Callable, Generator
 from types import ModuleType
 from typing import Any
 
-from microdelay.record import db
-from microdelay.record.db import described
 from microdelay.record.events import now
+from microdelay.record.families import db
+from microdelay.record.families.db import described
 from microdelay.record.measure import NO_CPU, Describe, Details, hide, record, timed, timed_async
 from microdelay.record.patches import Wrap, _put, replace, unnoticed
 from microdelay.spans import CONNECT, DB, QUEUE

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from types import ModuleType, TracebackType
 from typing import Any
 
-from microdelay.record.agents import Turn
 from microdelay.record.events import state
+from microdelay.record.families.agents import Turn
 from microdelay.record.measure import hide
 from microdelay.record.patches import replace, unnoticed
 from microdelay.record.trouble import stand_aside

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from microdelay.record.agents import USE, use
+from microdelay.record.families.agents import USE, use
 from microdelay.record.measure import Details, timed_async
 from microdelay.record.patches import replace
 from microdelay.spans import TOOL

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from microdelay.record.codecs import codec, result_size, second_size
+from microdelay.record.families.codecs import codec, result_size, second_size
 from microdelay.record.measure import Describe
 from microdelay.record.patches import Wrap, replace
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from microdelay.record.codecs import codec, result_size, second_size
+from microdelay.record.families.codecs import codec, result_size, second_size
 from microdelay.record.patches import replace
 
 

@@ -10,9 +10,9 @@ from types import ModuleType
 from typing import Any
 
 from microdelay.record.events import now
+from microdelay.record.families.waits import FLOOR_NS, cover, ended, waiting
 from microdelay.record.measure import hide
 from microdelay.record.patches import replace, unnoticed
-from microdelay.record.waits import FLOOR_NS, cover, ended, waiting
 from microdelay.spans import QUEUE
 
 

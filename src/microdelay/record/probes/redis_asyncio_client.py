@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from microdelay.record.commands import install_client
+from microdelay.record.families.commands import install_client
 
 
 def install(client: ModuleType) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from microdelay.record.http import answered, outermost, requested
-from microdelay.record.http_body import arrived
+from microdelay.record.families.http import answered, outermost, requested
+from microdelay.record.families.http_body import arrived
+from microdelay.record.families.setup import constructing
 from microdelay.record.measure import Details
 from microdelay.record.patches import replace
-from microdelay.record.setup import constructing
 
 
 def install(requests: ModuleType) -> None:

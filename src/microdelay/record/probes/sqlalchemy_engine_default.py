@@ -13,8 +13,8 @@ from types import ModuleType
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from microdelay.record import db
 from microdelay.record.events import state
+from microdelay.record.families import db
 from microdelay.record.measure import Describe, Details, hide, timed
 from microdelay.record.patches import replace, unnoticed
 from microdelay.record.trouble import stand_aside

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from microdelay.record import db
+from microdelay.record.families import db
 from microdelay.record.measure import Details, hide, timed
 from microdelay.record.patches import replace, unnoticed
 from microdelay.spans import POOL

@@ -14,9 +14,10 @@ from collections.abc import Callable, Hashable
 from types import ModuleType
 from typing import Any
 
-from microdelay.record import db, redact
-from microdelay.record.db import FETCH_FLOOR_NS, kept
+from microdelay.record import redact
 from microdelay.record.events import cpu_now, now, state
+from microdelay.record.families import db
+from microdelay.record.families.db import FETCH_FLOOR_NS, kept
 from microdelay.record.measure import NO_CPU, NO_DETAILS, SLOW_NS, Details, hide, record, timed
 from microdelay.record.patches import replace_in_all, unnoticed
 from microdelay.record.trouble import stand_aside

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from microdelay.record.families.setup import constructing
 from microdelay.record.measure import Details, hide, timed
 from microdelay.record.patches import replace, unnoticed
-from microdelay.record.setup import constructing
 from microdelay.spans import TLS
 
 

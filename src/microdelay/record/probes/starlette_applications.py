@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from microdelay.record.asgi import recorded
+from microdelay.record.families.asgi import recorded
 from microdelay.record.patches import replace
 
 

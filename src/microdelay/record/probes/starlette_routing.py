@@ -6,9 +6,9 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from microdelay.record.asgi import request_of
+from microdelay.record.families.asgi import request_of
+from microdelay.record.families.serving import Request
 from microdelay.record.patches import replace, unnoticed
-from microdelay.record.serving import Request
 
 
 def install(routing: ModuleType) -> None:

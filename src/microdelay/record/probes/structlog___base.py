@@ -8,10 +8,10 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from microdelay.record.events import now
+from microdelay.record.families.waits import EVERYWHERE, ended
 from microdelay.record.measure import Details, hide
 from microdelay.record.patches import replace, unnoticed
 from microdelay.record.probes.logging import FLOOR_NS
-from microdelay.record.waits import EVERYWHERE, ended
 from microdelay.spans import LOG
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from microdelay.record.executables import executable
+from microdelay.record.families.executables import executable
+from microdelay.record.families.waits import ANYWHERE, waiting
 from microdelay.record.measure import Details
 from microdelay.record.patches import replace
-from microdelay.record.waits import ANYWHERE, waiting
 from microdelay.spans import PROCESS
 
 

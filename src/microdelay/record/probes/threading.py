@@ -12,10 +12,10 @@ from typing import Any
 
 from microdelay.record import activities
 from microdelay.record.events import END, now, push, state
+from microdelay.record.families.waits import FLOOR_NS, cover, ended, waiting, waiting_until
 from microdelay.record.measure import Details, hide, timed
 from microdelay.record.patches import replace, unnoticed
 from microdelay.record.trouble import stand_aside
-from microdelay.record.waits import FLOOR_NS, cover, ended, waiting, waiting_until
 from microdelay.spans import JOIN, LOCK
 
 

@@ -7,9 +7,9 @@ from types import ModuleType
 from typing import Any
 
 from microdelay.record.events import now
-from microdelay.record.http import answered, outermost, requested
-from microdelay.record.http_body import arrived
-from microdelay.record.http_pool import waited
+from microdelay.record.families.http import answered, outermost, requested
+from microdelay.record.families.http_body import arrived
+from microdelay.record.families.http_pool import waited
 from microdelay.record.measure import Details, hide
 from microdelay.record.patches import replace, unnoticed
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from microdelay.record.asgi import Application
+from microdelay.record.families.asgi import Application
+from microdelay.record.families.serving import loading
 from microdelay.record.patches import replace
-from microdelay.record.serving import loading
 
 
 def install(config: ModuleType) -> None:

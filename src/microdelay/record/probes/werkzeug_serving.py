@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from types import ModuleType
 
+from microdelay.record.families.serving import loading
+from microdelay.record.families.wsgi import Application
 from microdelay.record.patches import replace
-from microdelay.record.serving import loading
-from microdelay.record.wsgi import Application
 
 
 def install(serving: ModuleType) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from microdelay.record.families.wsgi import Application
 from microdelay.record.measure import hide
 from microdelay.record.patches import replace, unnoticed
-from microdelay.record.wsgi import Application
 
 
 def install(handlers: ModuleType) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from microdelay.record.families.waits import ANYWHERE, EVERYWHERE, waiting
 from microdelay.record.patches import replace
-from microdelay.record.waits import ANYWHERE, EVERYWHERE, waiting
 from microdelay.spans import TELEMETRY
 
 FLOOR_NS = 50_000

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from json import JSONDecodeError, JSONDecoder, loads  # before the probe of json replaces them
 from typing import Any
 
-from microdelay.record.description import Attributes
+from microdelay.record.describing.description import Attributes
 
 MAX_UNPACKED_BYTES = 1024 * 1024
 """Of an answer that its client hands over compressed."""

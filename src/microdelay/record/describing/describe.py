@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from microdelay.record.describe_db import db
-from microdelay.record.describe_http import http
-from microdelay.record.describe_otel import otel
-from microdelay.record.describe_units import agent, server, tool
-from microdelay.record.description import Attributes, Description
+from microdelay.record.describing.db import db
+from microdelay.record.describing.description import Attributes, Description
+from microdelay.record.describing.http import http
+from microdelay.record.describing.otel import otel
+from microdelay.record.describing.units import agent, server, tool
 
 MAX_ATTRIBUTE_CHARACTERS = 4096
 """Of a text that the program itself gave a span."""

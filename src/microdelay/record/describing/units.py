@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from microdelay.record import redact
-from microdelay.record.description import Attributes, Description
+from microdelay.record.describing.description import Attributes, Description
 
 VALUES = frozenset({"arguments", "answer"})
 """Of these details only fingerprints are written."""

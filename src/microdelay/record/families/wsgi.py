@@ -7,9 +7,9 @@ from types import GeneratorType
 from typing import Any
 
 from microdelay.record.events import state
+from microdelay.record.families.serving import Request, status_of
 from microdelay.record.measure import hide
 from microdelay.record.patches import unnoticed
-from microdelay.record.serving import Request, status_of
 from microdelay.record.trouble import stand_aside
 
 KEY = "microdelay.request"

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from microdelay.record.events import now, state
+from microdelay.record.families.serving import Request, status_of
 from microdelay.record.measure import hide
 from microdelay.record.patches import unnoticed
-from microdelay.record.serving import Request, status_of
 
 KEY = "microdelay"
 """Where a scope has its request: scopes are copied on the way down, and ASGI lets every layer add to them."""

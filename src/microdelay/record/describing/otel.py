@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from microdelay.record import redact
-from microdelay.record.description import Attributes, Description
+from microdelay.record.describing.description import Attributes, Description
 from microdelay.spans import AGENT, DB, HTTP, INTERNAL, LLM, QUEUE, SERVER, TOOL
 
 MAX_NAME_CHARACTERS = 200

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from microdelay.record import describe_llm, redact
-from microdelay.record.description import Attributes, Description
+from microdelay.record import redact
+from microdelay.record.describing import llm
+from microdelay.record.describing.description import Attributes, Description
 from microdelay.spans import LLM
 
 _WRITTEN = ("http.response.status_code", "http.request.body.size", "http.response.body.size", "client")
@@ -40,7 +41,7 @@ def _request(name: str, details: dict[str, Any], with_tokens: bool) -> Descripti
             attributes[key] = details[key]
     attributes.update(details.get("connection", ()))
     if made.kind:
-        attributes.update(describe_llm.answered(details.pop("told", None)))
+        attributes.update(llm.answered(details.pop("told", None)))
         attempt = _number(details.get("attempt"))
         if attempt:
             attributes["http.request.resend_count"] = attempt
@@ -76,7 +77,7 @@ def _base(name: str, details: dict[str, Any], raw: str) -> Description:
 
 
 def _ask(made: Description, asked: bytes, host: str, raw: str) -> None:
-    model = describe_llm.asked(asked, host, raw.partition("?")[0])
+    model = llm.asked(asked, host, raw.partition("?")[0])
     if model is not None:
         made.kind = LLM
         made.attributes.update(model)
@@ -97,8 +98,8 @@ def _body(details: dict[str, Any], request: dict[str, Any]) -> Description:
         made.attributes["microdelay.stream_idle_ns"] = details["waited_ns"]
     if made.kind:
         if "streamed" in details:
-            made.attributes.update(describe_llm.streamed(details["streamed"], bool(details.get("is_cut"))))
-        made.attributes.update(describe_llm.answered(details.get("told")))
+            made.attributes.update(llm.streamed(details["streamed"], bool(details.get("is_cut"))))
+        made.attributes.update(llm.answered(details.get("told")))
         if "first_ns" in details:
             made.attributes["gen_ai.response.time_to_first_chunk"] = round(details["first_ns"] / 1e9, 6)
     return made

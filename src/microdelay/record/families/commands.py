@@ -9,8 +9,9 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from microdelay.record import db, redact
+from microdelay.record import redact
 from microdelay.record.events import now, state
+from microdelay.record.families import db
 from microdelay.record.measure import NO_CPU, NO_DETAILS, Details, hide, record, timed, timed_async
 from microdelay.record.patches import replace, unnoticed
 from microdelay.record.trouble import stand_aside

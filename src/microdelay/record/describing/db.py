@@ -6,7 +6,7 @@ import functools
 from typing import Any
 
 from microdelay.record import redact
-from microdelay.record.description import Attributes, Description
+from microdelay.record.describing.description import Attributes, Description
 
 _AS_THEY_ARE = frozenset({
     "db.operation.batch.size", "db.response.returned_rows", "db.namespace", "server.address", "server.port", "part",

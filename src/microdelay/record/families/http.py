@@ -14,7 +14,7 @@ from typing import Any
 from microdelay.record import activities, redact
 from microdelay.record.activities import local
 from microdelay.record.events import cpu_now, now, state
-from microdelay.record.http_body import ASKED_BYTES, Body
+from microdelay.record.families.http_body import ASKED_BYTES, Body
 from microdelay.record.measure import NO_CPU, Cpu, Describe, Details, hide, record
 from microdelay.record.patches import unnoticed
 from microdelay.record.trouble import stand_aside

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from microdelay.record.events import now
-from microdelay.record.http_pool import waited
+from microdelay.record.families.http_pool import waited
 from microdelay.record.measure import hide
 from microdelay.record.patches import replace, unnoticed
 

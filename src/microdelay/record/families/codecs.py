@@ -6,9 +6,9 @@ from collections.abc import Callable
 from types import BuiltinFunctionType
 from typing import Any
 
+from microdelay.record.families.waits import EVERYWHERE, waiting
 from microdelay.record.measure import Describe, Details
 from microdelay.record.patches import Wrap, builtin
-from microdelay.record.waits import EVERYWHERE, waiting
 from microdelay.spans import CODEC
 
 FLOOR_NS = 100_000

@@ -7,11 +7,11 @@ from types import ModuleType
 from typing import Any
 
 from microdelay.record.events import now, state
-from microdelay.record.http import answered, outermost, outermost_async, requested, wire
-from microdelay.record.http_body import Body, arrived
+from microdelay.record.families.http import answered, outermost, outermost_async, requested, wire
+from microdelay.record.families.http_body import Body, arrived
+from microdelay.record.families.setup import constructing
 from microdelay.record.measure import NO_DETAILS, Describe, Details, hide
 from microdelay.record.patches import replace, unnoticed
-from microdelay.record.setup import constructing
 from microdelay.record.trouble import stand_aside
 
 

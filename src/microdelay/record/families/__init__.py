@@ -1,0 +1,1 @@
+"""What the probes of one family share: clients of HTTP, databases, servers, codecs, waits, …"""
