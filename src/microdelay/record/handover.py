@@ -103,8 +103,9 @@ def _fork_exec(start: Start, parent: Parent) -> Start:
 def _posix_spawn(start: Start, parent: Parent) -> Start:
     def call(*given: Any, **options: Any) -> Any:
         prepared = None
-        if len(given) == 3 and given[2] is not None:
-            prepared = _prepared(parent, _found(given[0]), given[1], _encoded(given[2]))
+        if len(given) == 3 and (given[2] is not None or sys.version_info >= (3, 13)):  # earlier, None is refused
+            environment = dict(os.environb) if given[2] is None else _encoded(given[2])
+            prepared = _prepared(parent, _found(given[0]), given[1], environment)
         if prepared is not None and prepared[1] is not None:
             given = (given[0], given[1], prepared[2])
         try:
