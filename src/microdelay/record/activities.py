@@ -10,6 +10,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from microdelay.record import calls
 from microdelay.record.calls import GENERATORS, NOWHERE, Site, locate, recall
 from microdelay.record.events import ACTIVITY, END, now, push, state
 from microdelay.record.trouble import stand_aside
@@ -83,7 +84,8 @@ def waited(frame: FrameType | None, start_ns: int) -> tuple[int, Site]:
     user, mark = recall(frame)
     if user is None or mark is None:
         activity = current()
-        return activity, locate(user, activity, start_ns)
+        known = user is not None or calls.beyond is not None
+        return activity, locate(user, activity, start_ns) if known else NOWHERE
     lasti = user.f_lasti
     found = mark.seen.get(lasti)
     if found is None:
@@ -96,8 +98,7 @@ def waited(frame: FrameType | None, start_ns: int) -> tuple[int, Site]:
 
 def here(depth: int = 2) -> tuple[int, Site]:
     """Give the running activity and the user's call site, seen from the caller's caller."""
-    activity = current()
-    return activity, locate(sys._getframe(depth), activity, now())
+    return waited(sys._getframe(depth), now())
 
 
 def work_on(activity: int, function: Callable[..., Any], *args: Any) -> Any:

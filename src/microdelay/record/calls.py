@@ -42,6 +42,7 @@ _boundaries: dict[str, list[CodeType]] = {}  # by file
 _library_prefixes: tuple[str, ...] = ()
 _user_prefixes: tuple[str, ...] = ()
 _times = iter(now, -1)
+_WALK = range(MAX_FRAMES)
 
 beyond: Callable[[], FrameType | None] | None = None
 """Gives the frame at which the stack goes on that the running one was switched to from; the greenlet probe's."""
@@ -123,19 +124,20 @@ def _judge(filename: str) -> int:
 
 def recall(frame: FrameType | None) -> tuple[FrameType | None, Mark | None]:
     """Walk from `frame` outwards to the user's code: give its frame, None where there is none, and the mark on it."""
-    left = MAX_FRAMES
-    while frame is not None and left:
+    files = _files
+    for _ in _WALK:
+        if frame is None:
+            break
         code = frame.f_code
-        held = _files.get(code.co_filename)
+        held = files.get(code.co_filename)
         if held != LIBRARY:
             held = _held_by(code.co_filename) if held is None else held
             if held == USER:
                 mark = frame.f_trace
                 return frame, mark if type(mark) is Mark and mark.id > _first_id else None
             if held == BOUNDARY and code in _boundaries[code.co_filename]:
-                return None, None
+                break
         frame = frame.f_back
-        left -= 1
     return None, None
 
 

@@ -40,7 +40,8 @@ _births: list[_Birth] = []
 """Tasks that are being created: coroutine, creator, its site, time. One that is eager runs before it is known."""
 
 _get_running_loop = events._get_running_loop
-_task_of_loop = asyncio_tasks.current_task
+_tasks_of_loops = getattr(asyncio_tasks, "_current_tasks", None)  # not from 3.14 on
+_task_of_loop = _tasks_of_loops.get if type(_tasks_of_loops) is dict else asyncio_tasks.current_task
 
 _HAS_EAGER = sys.version_info >= (3, 12)
 
@@ -77,7 +78,10 @@ def _current() -> int:
     if loop is None:
         return 0
     task = _task_of_loop(loop)
-    return 0 if task is None else _life(task).id
+    if task is None:
+        return 0
+    life = getattr(task, "_microdelay", None)
+    return life.id if type(life) is Life and life.id > activities.first_id else _life(task).id
 
 
 def _running(loop: Any) -> Life | None:
@@ -114,7 +118,7 @@ def create_task(create: Callable[..., Any]) -> Callable[..., Any]:
             hide(error)
             raise
         finally:
-            if birth in _births:
+            if _HAS_EAGER and birth in _births:
                 _births.remove(birth)
         if getattr(self, "_debug", True):
             _hide_source(task)
