@@ -1,7 +1,8 @@
 """Leaves out what OpenTelemetry says a second time: a span of its around, or inside, one of ours that is the same wait.
 
-Most of these are not even recorded, since the name of the instrumentation says it (`record/families/otel.py`). What is left has
-a span of the same kind of ours around it or in it, in its activity or the one that made it, and nearly the same time.
+Most of these are not even recorded, since the name of the instrumentation says it (`record/families/otel.py`). What is
+left has a span of the same kind of ours around it or in it, in its activity or the one that made it, and nearly the
+same time.
 """
 
 from __future__ import annotations
