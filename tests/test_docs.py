@@ -11,10 +11,24 @@ import pytest
 from microdelay import commands, errors
 from microdelay.diagnose.diagnosis import Diagnosis
 from microdelay.diagnose.rule import rules
+from microdelay.record.imports import watched
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TEXT = {page: page.read_text() for page in PAGES}
+NO_LETTER = r"[\W_]+"
+PROBES = "".join(text for page, text in TEXT.items() if page.parent.name == "probes")
+
+KNOWN_AS = {
+    "_frozen_importlib": "a module being loaded inside a function",
+    "agents": "OpenAI Agents SDK",
+    "argon2": "argon2-cffi",
+    "concurrent": "ThreadPoolExecutor",
+    "google": "protobuf",
+    "redis": "redis-py",
+    "valkey": "valkey-py",
+}
+"""Modules by the names that people know, where these are others."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -27,6 +41,12 @@ def test_links_lead_somewhere(page: Path):
 @pytest.mark.parametrize("verb", commands.names())
 def test_every_verb_is_in_the_readme(verb: str):
     assert f"microdelay {verb}" in TEXT[ROOT / "README.md"]
+
+
+@pytest.mark.parametrize("library", sorted({name.partition(".")[0] for name in watched()}))
+def test_every_library_that_is_watched_is_on_a_page_of_the_probes(library: str):
+    known = KNOWN_AS.get(library, library)
+    assert re.search(rf"\b{re.sub(NO_LETTER, ' ', known)}\b", re.sub(NO_LETTER, " ", PROBES), re.IGNORECASE), known
 
 
 @pytest.mark.parametrize("rule", sorted(rules()))

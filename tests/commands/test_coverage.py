@@ -71,7 +71,7 @@ def test_text_names_the_accounts_the_probes_and_what_sampling_took(microdelay, r
 
 
 def test_every_name_of_the_json_report_is_documented(microdelay, recording, request):
-    page = (request.config.rootpath / "docs" / "coverage.md").read_text()
+    page = (request.config.rootpath / "docs" / "formats.md").read_text()
     found = covered(microdelay, recording)
     for name in (*found, *found["sampler"], *found["cpu"][0]):
         assert f"`{name}`" in page, name
