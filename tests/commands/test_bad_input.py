@@ -42,8 +42,10 @@ def test_folder_without_main(microdelay, tmp_path):
 
 
 @pytest.mark.parametrize("module", ["nowhere", "json.nowhere"])
-def test_missing_module(microdelay, module):
+def test_missing_module(microdelay, program, module):
+    program("")
     refused(microdelay("run", "-m", module), "no module named", module)
+    refused(microdelay("run", "--user-code", module, "program.py"), "no module named", module)
 
 
 def test_module_without_a_name(microdelay):

@@ -50,7 +50,7 @@ def test_json_has_the_documented_names(microdelay, recording):
     assert found["fidelity"]["worst"] < 0.05
     assert 0 <= found["unexplained_share"] < 0.2
     assert found["coverage"]["complete"]
-    assert "http_client" in found["coverage"]["probes"]
+    assert "http.client" in found["coverage"]["probes"]
 
 
 def test_finding_names_the_place_the_evidence_and_the_saving(microdelay, recording, tmp_path):

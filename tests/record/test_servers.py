@@ -421,7 +421,8 @@ def test_aiohttp_web(recording: Record) -> None:
     assert traces[1].duration_ns >= 30_000_000
 
 
-def test_a_server_of_the_command_line_until_it_is_interrupted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_server_of_the_command_line_until_it_is_interrupted(workers: int, tmp_path: Path) -> None:
     (tmp_path / "service.py").write_text(
         "import asyncio\n"
         "async def app(scope, receive, send):\n"
@@ -439,6 +440,7 @@ def test_a_server_of_the_command_line_until_it_is_interrupted(tmp_path: Path) ->
         listening.set_inheritable(True)
         command = [str(COMMAND), "run", "--no-report", "-o", "service.mdr", "-m", "uvicorn", "service:app"]
         options = ["--fd", str(listening.fileno()), "--log-level", "critical", "--loop", "asyncio"]
+        options += ["--workers", str(workers)]
         environment = os.environ | {"PYTHONPATH": str(tmp_path)}
         with subprocess.Popen(
             [*command, *options], cwd=tmp_path, env=environment, pass_fds=[listening.fileno()]

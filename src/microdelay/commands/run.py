@@ -32,6 +32,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--no-report", action="store_true", help="record only; diagnose later")
     parser.add_argument("--no-sampler", action="store_true", help="do not look at what burns processor time")
     parser.add_argument("--no-follow", action="store_true", help="do not record the processes that it starts")
+    parser.add_argument(
+        "--user-code",
+        action="append",
+        default=[],
+        metavar="WHAT",
+        help="a folder or installed package that is yours, too",
+    )
     _add_limits(parser)
     _options.add_format(parser)
     _options.add_trace_root(parser)
@@ -74,15 +81,14 @@ def run(arguments: Namespace) -> int:
     if arguments.module is not None:
         if not arguments.module:
             raise UsageError("-m needs the name of a module; see: microdelay run --help")
-        program, user_code = ["-m", *arguments.module], [_folder_of_module(arguments.module[0])]
-        name = arguments.module[0]
+        program, name = ["-m", *arguments.module], arguments.module[0]
+        _folder_of_module(name)
     else:
         if arguments.script[:1] == ["--"]:
             del arguments.script[0]
         if not arguments.script:
             raise UsageError("no script given; write: microdelay run script.py, or see: microdelay run --help")
-        program, user_code = arguments.script, []
-        name = arguments.script[0]
+        program, name = arguments.script, arguments.script[0]
         _check_script(name)
     output = os.path.abspath(arguments.output or default_path(name))
     _check_output(output)
@@ -90,7 +96,7 @@ def run(arguments: Namespace) -> int:
         output,
         command=[os.path.basename(name)],
         trace_root=arguments.trace_root,
-        user_code=user_code,
+        user_code=[_user_code(each) for each in arguments.user_code],
         sampler=not arguments.no_sampler,
         follow=not arguments.no_follow,
         sample=arguments.sample,
@@ -132,6 +138,16 @@ def _check_script(script: str) -> None:
         line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         reason = error.msg if isinstance(error, SyntaxError) else str(error)
         raise UsageError(f"{script}{line} is not valid Python: {reason}") from None
+
+
+def _user_code(given: str) -> str:
+    """Give the folder of code that is the user's although it is installed. Raises UsageError."""
+    if os.path.isdir(given):
+        return os.path.realpath(given)
+    folder = _folder_of_module(given)
+    if os.path.basename(folder) in ("site-packages", "dist-packages"):
+        raise UsageError(f"{given} is one file among all that is installed; --user-code takes a package or folder")
+    return folder
 
 
 def _folder_of_module(name: str) -> str:

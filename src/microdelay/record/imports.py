@@ -61,7 +61,7 @@ class Importer:
             return
         try:
             import_module(f"{_PACKAGE}.{probe}").install(module)
-            self.installed.append(probe)
+            self.installed.append(library)
         except Exception as error:
             stand_aside(f"probe {probe}", error)
 

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from microdelay.diagnose.accounts import UNEXPLAINED, Accounts
 from microdelay.report.text import write
-from microdelay.report.units import duration, short_path
+from microdelay.report.units import duration, libraries, short_path
 from microdelay.traces.model import Recording, Trace
 
 SCHEMA = "microdelay.coverage/1"
@@ -140,7 +140,7 @@ def _facts(found: Coverage) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
-    table.add_row("probes active", escape(", ".join(facts["probes"]) or "unknown"))
+    table.add_row("probes active", escape(libraries(facts["probes"])))
     table.add_row("spans", f"{facts['spans']:,}")
     table.add_row("events", f"{facts['events_per_second']:,} a second")
     table.add_row("dropped", f"{facts['dropped']:,} events" if facts["complete"] else "unknown: the program was killed")

@@ -16,7 +16,7 @@ from microdelay.diagnose.dataflow.flow import DEPENDENT, INDEPENDENT, UNKNOWN, V
 from microdelay.diagnose.diagnosis import Diagnosis
 from microdelay.diagnose.price import Fleet
 from microdelay.diagnose.rule import Finding, Saving
-from microdelay.report.units import duration, interval, share, short_path, three_digits
+from microdelay.report.units import duration, interval, libraries, share, short_path, three_digits
 from microdelay.spans import Place
 
 PLAIN_WIDTH = 120
@@ -168,6 +168,6 @@ def _basis(found: Diagnosis) -> str:
         f"(worst trace {100 * found.fidelity_worst:.1f} %).",
         f"Unexplained: {100 * found.unexplained_share:.1f} % of the time.",
         f"{len(found.recording.spans):,} spans, {done.get('dropped', 0):,} dropped;",
-        f"probes: {', '.join(done.get('probes', ())) or 'unknown'}.",
+        f"probes: {libraries(done.get('probes', ()))}.",
     )
     return " ".join(parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 NS_PER_US, NS_PER_MS, NS_PER_S = 1_000, 1_000_000, 1_000_000_000
 
@@ -36,3 +37,8 @@ def short_path(path: str) -> str:
     """Give a path relative to the working directory where it lies below it."""
     relative = os.path.relpath(path) if path else ""
     return path if relative.startswith("..") else relative
+
+
+def libraries(modules: Iterable[str]) -> str:
+    """Name the libraries of which modules are watched: `fastapi, starlette` for all their modules."""
+    return ", ".join(sorted({module.partition(".")[0].lstrip("_") for module in modules})) or "unknown"

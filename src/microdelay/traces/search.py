@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from microdelay.spans import CONNECTING, JOIN, LOCK, LOG, POOL, QUEUE, TELEMETRY, UNKNOWN, WAITS, Place, Span
+from microdelay.spans import CONNECTING, JOIN, LOCK, LOG, POOL, PROCESS, QUEUE, TELEMETRY, UNKNOWN, WAITS, Place, Span
 from microdelay.traces.model import Invocation, Recording
 
 MIN_SHARE = 1 / 3
@@ -194,8 +194,10 @@ def _place_in(chain: Sequence[Invocation], index: int) -> Place | None:
 
 def _waits(recording: Recording) -> Iterator[tuple[int, _Wait]]:
     """Give every wait under its span, each nanosecond of an activity once."""
+    # A program waits for its own children as for its own threads.
+    turns = TURNS | {PROCESS} if recording.meta.get("processes") else TURNS
     for span in recording.spans:
-        if span.kind in WAITS and span.kind not in TURNS:
+        if span.kind in WAITS and span.kind not in turns:
             inner = sum(child.duration_ns for child in recording.children.get(span.id, ()))
             parent = recording.by_id.get(recording.parents.get(span.id, 0))
             is_part = span.kind in PARTS or "part" in span.attributes or (parent is not None and parent.kind in WAITS)
