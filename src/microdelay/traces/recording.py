@@ -212,7 +212,7 @@ class _Builder:
                 sent=frozenset(sent[key]) if key in sent else nothing,
                 received=frozenset(received[key]) if key in received else nothing,
                 cpu_start_ns=cpu_start,
-                cpu_ns=cpu_ns,
+                cpu_ns=min(cpu_ns, duration),  # the two clocks are read one after the other
                 error=error_,
             )
 
