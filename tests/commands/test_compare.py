@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import textwrap
 
 import pytest
 
@@ -15,8 +18,8 @@ SLOW = """
             return json.loads(answer.read())
 
     def handle(base, number):
-        one = get(f"{base}/one?user={number}&ms=40")
-        two = get(f"{base}/two?user={number}&ms=30")
+        one = get(f"{base}/one?user={number}&ms=150")
+        two = get(f"{base}/two?user={number}&ms=120")
         return one, two
 
     for number in range(6):
@@ -24,23 +27,26 @@ SLOW = """
 """
 
 FIXED = SLOW.replace(
-    """        one = get(f"{base}/one?user={number}&ms=40")
-        two = get(f"{base}/two?user={number}&ms=30")
+    """        one = get(f"{base}/one?user={number}&ms=150")
+        two = get(f"{base}/two?user={number}&ms=120")
 """,
     """        one, two = fan_out([
-            lambda: get(f"{base}/one?user={number}&ms=40"),
-            lambda: get(f"{base}/two?user={number}&ms=30"),
+            lambda: get(f"{base}/one?user={number}&ms=150"),
+            lambda: get(f"{base}/two?user={number}&ms=120"),
         ])
 """,
 )
 
 
-@pytest.fixture
-def recordings(microdelay, program, service):
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory, service):
+    """Recordings of both, whose calls take so long that what a busy machine adds to one of them is little."""
+    folder = tmp_path_factory.mktemp("compared")
     for name, source in (("slow", SLOW), ("fixed", FIXED)):
-        program(source, f"{name}.py")
-        assert microdelay("run", "--no-report", "-o", f"{name}.mdr", f"{name}.py", service).returncode == 0
-    return "slow.mdr", "fixed.mdr"
+        (folder / f"{name}.py").write_text(textwrap.dedent(source))
+        command = [sys.executable, "-m", "microdelay", "run", "--no-report", "-o", f"{name}.mdr", f"{name}.py", service]
+        subprocess.run(command, cwd=folder, check=True, timeout=60)
+    return folder / "slow.mdr", folder / "fixed.mdr"
 
 
 def compared(microdelay, *files):
@@ -70,7 +76,7 @@ def test_what_got_worse_is_said(microdelay, recordings):
     found = compared(microdelay, fixed, slow)
     assert found["saving_ns"]["measured"]["expected"] < 0
     assert [finding["rule"] for finding in found["new"]] == ["serial-calls"]
-    text = microdelay("compare", fixed, slow).stdout
+    text = microdelay("compare", fixed, slow, cwd=slow.parent).stdout
     assert "new: serial-calls at slow.py:10" in text
 
 
