@@ -164,12 +164,14 @@ fill(engine)
 with Session(engine) as session: work(session)
 """,
     )
-    done = [span for span in made.spans if span.site and span.site.function == "work"]
-    counts = Counter(span.name for span in done if span.kind == "db")
+    # Going back on nothing is a span where a busy machine makes it last.
+    statements = [span for span in made.spans if span.kind == "db" and span.name != "ROLLBACK"]
+    done = [span for span in statements if span.site and span.site.function == "work"]
+    counts = Counter(span.name for span in done)
     assert counts == {"SELECT": 1, "SELECT orders": 1, "SELECT items": 4, "INSERT orders": 1, "COMMIT": 1}
     many = next(span for span in done if span.name == "INSERT orders")
     assert many.attributes["db.operation.batch.size"] == 2
-    assert {span.attributes["db.system.name"] for span in done if span.kind == "db"} == {"sqlite"}
+    assert {span.attributes["db.system.name"] for span in done} == {"sqlite"}
     assert len({span.attributes["connection"] for span in done if span.kind == "db"}) == 1
     assert [span.kind for span in made.spans if span.kind == "connect"]
     assert not made.warnings

@@ -87,7 +87,7 @@ def test_without_a_root_everything_is_kept_and_that_is_said(
     path = program("import time\nfor _ in range(50): time.sleep(0.0002)")
     assert recorded("--sample", "0.01", path)[0] == 0
     made = read(tmp_path / "program.mdr")
-    assert len(made.spans) == 50
+    assert [span.kind for span in made.spans].count(SLEEP) == 50
     assert "--sample had no trace to choose from" in made.warnings[0]
 
 
