@@ -136,6 +136,7 @@ asyncio.run(main())
     waits = [span for span in made.spans if span.kind == "pool"]
     assert sorted(span.site.function for span in waits if span.site) == ["wait", "work"]
     assert min(span.duration_ns for span in waits) >= 40_000_000
+    assert not [span.name for span in made.spans if span.kind == "queue"]
     assert not made.warnings
 
 
