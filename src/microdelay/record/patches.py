@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable, Iterable
-from types import BuiltinFunctionType
+from types import BuiltinFunctionType, ModuleType
 from typing import Any, cast
 
 Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -73,7 +74,7 @@ def replace(owner: Any, name: str, wrap: Wrap) -> None:
     wrapper.__microdelay__ = True
     if not hasattr(original, "__module__"):  # a method written in C
         wrapper.__module__, wrapper.__qualname__ = owner.__module__, f"{owner.__qualname__}.{name}"
-    _put(owner, name, wrapper)
+    put(owner, name, wrapper)
 
 
 def replace_in_all(owners: Iterable[Any], name: str, wrap: Wrap) -> None:
@@ -83,10 +84,25 @@ def replace_in_all(owners: Iterable[Any], name: str, wrap: Wrap) -> None:
     replace(first, name, wrap)
     for owner in others:
         if original is not None and getattr(owner, name, None) is original:
-            _put(owner, name, getattr(first, name))
+            put(owner, name, getattr(first, name))
 
 
-def _put(owner: Any, name: str, wrapper: Any) -> None:
+def loaded(*names: str) -> list[ModuleType]:
+    """Give the modules of these names that are imported: what several of them know is replaced in all."""
+    return [sys.modules[name] for name in names if sys.modules.get(name) is not None]
+
+
+def of_class(wrap: Wrap) -> Wrap:
+    """Give what wraps a class method as `wrap` wraps a function."""
+
+    def wrap_bound(bound: Any) -> Any:
+        return classmethod(wrap(bound.__func__))
+
+    return wrap_bound
+
+
+def put(owner: Any, name: str, wrapper: Any) -> None:
+    """Put a wrapper that has been made already in the place of `owner.name`."""
     own = name in vars(owner)
     stored = vars(owner)[name] if own else None
     setattr(owner, name, wrapper)

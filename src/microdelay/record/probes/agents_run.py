@@ -9,7 +9,7 @@ from typing import Any
 
 from microdelay.record.families.agents import TURN, USE, turn, use
 from microdelay.record.measure import Details, timed_async
-from microdelay.record.patches import Wrap, replace, replace_in_all
+from microdelay.record.patches import loaded, of_class, replace, replace_in_all
 from microdelay.spans import AGENT, TOOL
 
 TOOL_OWNERS = ("agents.tool", "agents.run_internal.tool_execution")
@@ -23,25 +23,17 @@ def install(run: ModuleType) -> None:
         return  # another library of this common name
     replace(runner, "run", _turn)
     if hasattr(runner, "_start_streaming"):  # until 0.7
-        replace(runner, "_start_streaming", lambda start: _of_class(start, _turn))
+        replace(runner, "_start_streaming", of_class(_turn))
     else:
-        replace_in_all(_loaded(STREAM_OWNERS), "start_streaming", _turn)
+        replace_in_all(loaded(*STREAM_OWNERS), "start_streaming", _turn)
     older = getattr(sys.modules.get("agents._run_impl"), "RunImpl", None)
-    owners = _loaded(TOOL_OWNERS)
+    owners = loaded(*TOOL_OWNERS)
     if hasattr(older, "_execute_tool_with_hooks"):  # until 0.8
-        replace(older, "_execute_tool_with_hooks", lambda execute: _of_class(execute, _tool))
+        replace(older, "_execute_tool_with_hooks", of_class(_tool))
     elif hasattr(owners[0], "_invoke_function_tool_with_metadata"):
         replace_in_all(owners, "_invoke_function_tool_with_metadata", _tool)
     else:
         replace_in_all(owners, "invoke_function_tool", _tool)
-
-
-def _loaded(names: tuple[str, ...]) -> list[Any]:
-    return [sys.modules[name] for name in names if name in sys.modules]
-
-
-def _of_class(method: Any, wrap: Wrap) -> Any:
-    return classmethod(wrap(method.__func__))
 
 
 def _turn(run: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from types import ModuleType
 
 from microdelay.record.families.codecs import codec
-from microdelay.record.patches import replace_in_all
+from microdelay.record.patches import loaded, replace_in_all
 
 
 def install(bcrypt: ModuleType) -> None:
     """Time each in both modules that know it, so that it is pickled as before."""
-    owners = [module for module in (sys.modules.get("bcrypt._bcrypt"), bcrypt) if module is not None]
+    owners = [*loaded("bcrypt._bcrypt"), bcrypt]
     owners = owners if getattr(owners[0], "hashpw", None) is bcrypt.hashpw else [bcrypt]
     for name in ("hashpw", "checkpw", "kdf"):
         replace_in_all(owners, name, codec(f"bcrypt.{name}"))

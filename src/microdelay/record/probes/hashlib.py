@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from types import ModuleType
 
 from microdelay.record.families.codecs import codec
-from microdelay.record.patches import replace_in_all
+from microdelay.record.patches import loaded, replace_in_all
 
 
 def install(hashlib: ModuleType) -> None:
     """Time both in both modules that know them, so that they are pickled as before."""
-    owners = [module for module in (sys.modules.get("_hashlib"), hashlib) if module is not None]
+    owners = [*loaded("_hashlib"), hashlib]
     for name in ("pbkdf2_hmac", "scrypt"):
         replace_in_all(owners, name, codec(f"hashlib.{name}"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from microdelay.record.events import now
 from microdelay.record.families.agents import streamed, streamed_async
 from microdelay.record.measure import NO_CPU, Details, hide, record
-from microdelay.record.patches import replace, replace_in_all, unnoticed
+from microdelay.record.patches import loaded, replace, replace_in_all, unnoticed
 from microdelay.spans import INTERNAL
 
 NODE_OWNERS = ("langgraph.pregel._retry", "langgraph.pregel._runner")
@@ -23,9 +22,7 @@ def install(pregel: ModuleType) -> None:
     """Time `Pregel.stream` and `astream`, through which `invoke` and `ainvoke` go, and each node with its retries."""
     replace(pregel.Pregel, "stream", streamed)
     replace(pregel.Pregel, "astream", streamed_async)
-    owners = [
-        sys.modules[name] for name in ("langgraph.pregel._retry", "langgraph.pregel._runner") if name in sys.modules
-    ]
+    owners = loaded(*NODE_OWNERS)
     if owners:
         replace_in_all(owners, "run_with_retry", _node)
         replace_in_all(owners, "arun_with_retry", _async_node)

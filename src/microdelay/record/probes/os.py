@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import sys
 from types import ModuleType
 
 from microdelay.record.families.waits import waiting
-from microdelay.record.patches import Wrap, builtin, replace_in_all
+from microdelay.record.patches import Wrap, builtin, loaded, replace_in_all
 from microdelay.spans import FILE, PROCESS
 
 REACH = 2
@@ -25,7 +24,7 @@ PROCESSES = ("system", "wait", "wait3", "wait4", "waitid", "waitpid")
 
 def install(os: ModuleType) -> None:
     """Time each in both modules that know it, so that it is pickled as before."""
-    owners = [module for module in (sys.modules.get("posix"), os) if module is not None]
+    owners = [*loaded("posix"), os]
     for kind, names in ((FILE, FILES), (PROCESS, PROCESSES)):
         for name in names:
             replace_in_all(owners, name, _timed(kind, f"os.{name}"))

@@ -16,7 +16,7 @@ from microdelay.record.events import now
 from microdelay.record.families import db
 from microdelay.record.families.db import described
 from microdelay.record.measure import NO_CPU, Describe, Details, hide, record, timed, timed_async
-from microdelay.record.patches import Wrap, _put, replace, unnoticed
+from microdelay.record.patches import Wrap, of_class, put, replace, unnoticed
 from microdelay.spans import CONNECT, DB, QUEUE
 
 
@@ -52,10 +52,10 @@ def install(psycopg: ModuleType) -> None:
 def _install_connect(psycopg: ModuleType) -> None:
     connecting = (CONNECT, "connect", _connected)
     was = psycopg.Connection.connect
-    replace(psycopg.Connection, "connect", lambda bound: classmethod(timed(bound.__func__, *connecting)))  # type: ignore[arg-type,return-value,attr-defined]
-    replace(psycopg.AsyncConnection, "connect", lambda bound: classmethod(timed_async(bound.__func__, *connecting)))  # type: ignore[arg-type,return-value,attr-defined]
+    replace(psycopg.Connection, "connect", of_class(lambda connect: timed(connect, *connecting)))
+    replace(psycopg.AsyncConnection, "connect", of_class(lambda connect: timed_async(connect, *connecting)))
     if psycopg.connect == was:
-        _put(psycopg, "connect", psycopg.Connection.connect)  # a bound method, which takes no mark as a wrapper
+        put(psycopg, "connect", psycopg.Connection.connect)  # a bound method, which takes no mark as a wrapper
 
 
 def _exchange(describe: Describe, floor_ns: int = 0, kind: str = DB, name: str = "") -> Wrap:

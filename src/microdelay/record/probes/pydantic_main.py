@@ -5,28 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import ModuleType
-from typing import Any
 
 from microdelay.record.families.codecs import codec, result_size, second_size
-from microdelay.record.measure import Describe
-from microdelay.record.patches import Wrap, replace
+from microdelay.record.patches import of_class, replace
 
 
 def install(main: ModuleType) -> None:
     """Time the methods that models inherit."""
     model = main.BaseModel
-    replace(model, "model_validate", _of_class("model_validate", None))
-    replace(model, "model_validate_json", _of_class("model_validate_json", second_size))
+    replace(model, "model_validate", of_class(codec("pydantic.model_validate")))
+    replace(model, "model_validate_json", of_class(codec("pydantic.model_validate_json", second_size)))
     replace(model, "model_dump", codec("pydantic.model_dump"))
     replace(model, "model_dump_json", codec("pydantic.model_dump_json", result_size))
-
-
-def _of_class(name: str, describe: Describe | None) -> Wrap:
-    wrap = codec(f"pydantic.{name}", describe)
-
-    def wrap_bound(bound: Callable[..., Any]) -> Any:
-        return classmethod(wrap(bound.__func__))  # type: ignore[attr-defined]
-
-    return wrap_bound

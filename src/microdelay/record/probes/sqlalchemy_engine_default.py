@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 from microdelay.record.events import state
 from microdelay.record.families import db
 from microdelay.record.measure import Describe, Details, hide, timed
-from microdelay.record.patches import replace, unnoticed
+from microdelay.record.patches import of_class, replace, unnoticed
 from microdelay.record.trouble import stand_aside
 from microdelay.spans import CONNECT, DB
 
@@ -35,7 +35,7 @@ def install(default: ModuleType) -> None:
     """Remember which statements the ORM made, and time the drivers that are not timed elsewhere."""
     db.has_origins = True
     context, dialect = default.DefaultExecutionContext, default.DefaultDialect
-    replace(context, "_init_compiled", lambda bound: classmethod(_compiled(bound.__func__)))  # type: ignore[attr-defined,arg-type,return-value]
+    replace(context, "_init_compiled", of_class(_compiled))
     replace(dialect, "initialize", _initialize)
     replace(dialect, "connect", _connect)
 

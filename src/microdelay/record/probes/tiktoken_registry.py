@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from types import ModuleType
 
 from microdelay.record.families.codecs import codec
-from microdelay.record.patches import replace_in_all
+from microdelay.record.patches import loaded, replace_in_all
 from microdelay.spans import SETUP
 
 
 def install(registry: ModuleType) -> None:
     """Time `get_encoding`, which `encoding_for_model` is made of; what is loaded already takes no time."""
-    others = [sys.modules.get(name) for name in ("tiktoken", "tiktoken.model")]
-    owners = [registry, *(module for module in others if module is not None)]
-    replace_in_all(owners, "get_encoding", codec("tiktoken.get_encoding", kind=SETUP))
+    replace_in_all(
+        [registry, *loaded("tiktoken", "tiktoken.model")], "get_encoding", codec("tiktoken.get_encoding", kind=SETUP)
+    )
