@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 SHELL = "sh"
 
@@ -23,3 +24,10 @@ def base(path: object) -> str:
     if not isinstance(path, (str, bytes, os.PathLike)):
         return ""
     return os.path.basename(os.fsdecode(path))
+
+
+def process_name(popen: Any) -> str:
+    """Name a child; one that was started before the recorder, by a list of arguments only."""
+    known: str | None = vars(popen).get("_microdelay")
+    given = popen.args
+    return known or (executable(given) if isinstance(given, (list, tuple)) else "")

@@ -1,7 +1,7 @@
 """Spans that the program makes through OpenTelemetry's API, as spans of ours: what its two probes share.
 
 Their times are read from our clock, unless the program gives times of its own. Of their attributes those are taken that
-`KEPT` names; the writer redacts them (see `describe_otel.py`). One that a probe of ours times anyway is left out.
+`KEPT` names; the writer redacts them (see `describing/otel.py`). One that a probe of ours times anyway is left out.
 """
 
 from __future__ import annotations

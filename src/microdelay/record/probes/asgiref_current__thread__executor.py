@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from microdelay.record.patches import replace
-from microdelay.record.probes.concurrent_futures_thread import _run, _submitted
+from microdelay.record.families.work_items import follow
 
 
 def install(executor: ModuleType) -> None:
     """Follow its work items as those of a thread pool."""
-    replace(executor._WorkItem, "__init__", _submitted)
-    replace(executor._WorkItem, "run", _run)
+    follow(executor._WorkItem)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
+from microdelay.record.families.executables import process_name
 from microdelay.record.families.waits import ANYWHERE, waiting_async
 from microdelay.record.patches import replace
-from microdelay.record.probes.subprocess import process_name
 from microdelay.spans import PROCESS
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
+from microdelay.record.families.logs import FLOOR_NS, handled
 from microdelay.record.families.waits import EVERYWHERE, waiting
 from microdelay.record.measure import Details
 from microdelay.record.patches import replace
 from microdelay.spans import LOG
-
-FLOOR_NS = 50_000
-"""A handler that writes to a terminal or a file takes 10-30 µs; one that waits for a disk or a network more."""
 
 
 def install(logging: ModuleType) -> None:
@@ -21,9 +19,4 @@ def install(logging: ModuleType) -> None:
 
 def _describe(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
     handler, record = args[0], args[1] if len(args) > 1 else kwargs.get("record")
-    kind = type(handler)
-    return {
-        "handler": f"{kind.__module__}.{kind.__qualname__}",
-        "logger": getattr(record, "name", ""),
-        "level": getattr(record, "levelname", ""),
-    }
+    return handled(handler, getattr(record, "name", ""), getattr(record, "levelname", ""))

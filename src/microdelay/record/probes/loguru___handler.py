@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
+from microdelay.record.families.logs import FLOOR_NS, handled
 from microdelay.record.families.waits import EVERYWHERE, waiting
 from microdelay.record.measure import Details
 from microdelay.record.patches import replace
-from microdelay.record.probes.logging import FLOOR_NS
 from microdelay.spans import LOG
 
 
@@ -20,9 +20,5 @@ def install(handler: ModuleType) -> None:
 def _describe(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
     handler, record = args[0], args[1]
     sink = getattr(handler, "_sink", None)
-    kind = type(getattr(sink, "_handler", sink))  # a handler of `logging` is named as itself
-    return {
-        "handler": f"{kind.__module__}.{kind.__qualname__}",
-        "logger": str(record["name"]),
-        "level": str(record["level"].name),
-    }
+    # A handler of `logging` is named as itself.
+    return handled(getattr(sink, "_handler", sink), record["name"], record["level"].name)

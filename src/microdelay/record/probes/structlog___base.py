@@ -8,10 +8,10 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from microdelay.record.events import now
+from microdelay.record.families.logs import FLOOR_NS, handled
 from microdelay.record.families.waits import EVERYWHERE, ended
-from microdelay.record.measure import Details, hide
+from microdelay.record.measure import hide
 from microdelay.record.patches import replace, unnoticed
-from microdelay.record.probes.logging import FLOOR_NS
 from microdelay.spans import LOG
 
 
@@ -29,15 +29,10 @@ def _proxy(proxy: Callable[..., Any], module: str) -> Callable[..., Any]:
             hide(error)
             raise
         if now() - start_ns >= FLOOR_NS and not isinstance(self._logger, logging.Logger):
-            ended(LOG, "", start_ns, None, _describe(self, method_name), EVERYWHERE, FLOOR_NS)
+            ended(LOG, "", start_ns, None, handled(self._logger, "", method_name.upper()), EVERYWHERE, FLOOR_NS)
         return result
 
     # structlog looks for the first frame that is not of a module of its own.
     made = FunctionType(wrapper.__code__, {**globals(), "__name__": module}, "wrapper", None, wrapper.__closure__)
     made.__defaults__ = wrapper.__defaults__
     return unnoticed(made, proxy)
-
-
-def _describe(logger: Any, method_name: str) -> Details:
-    kind = type(logger._logger)
-    return {"handler": f"{kind.__module__}.{kind.__qualname__}", "logger": "", "level": method_name.upper()}

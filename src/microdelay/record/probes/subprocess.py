@@ -8,7 +8,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from microdelay.record.families.executables import executable
+from microdelay.record.families.executables import executable, process_name
 from microdelay.record.families.waits import ANYWHERE, waiting
 from microdelay.record.measure import Details
 from microdelay.record.patches import replace
@@ -36,10 +36,3 @@ def _start(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Detail
 
 def _started(args: tuple[Any, ...]) -> str:
     return process_name(args[0])
-
-
-def process_name(popen: Any) -> str:
-    """Name a child; one that was started before the recorder, by a list of arguments only."""
-    known: str | None = vars(popen).get("_microdelay")
-    given = popen.args
-    return known or (executable(given) if isinstance(given, (list, tuple)) else "")
