@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from microdelay.record import redact
@@ -33,23 +34,27 @@ def http(name: str, details: dict[str, Any], with_tokens: bool) -> Description:
 
 
 def _request(name: str, details: dict[str, Any], with_tokens: bool) -> Description:
-    raw, body = str(details.get("url", ""))[: redact.MAX_TEXT], details.get("body")
-    made = _base(name, details, raw)
-    attributes = made.attributes
-    for key in _WRITTEN:
-        if key in details:
-            attributes[key] = details[key]
-    attributes.update(details.get("connection", ()))
-    if made.kind:
-        attributes.update(llm.answered(details.pop("told", None)))
-        attempt = _number(details.get("attempt"))
-        if attempt:
-            attributes["http.request.resend_count"] = attempt
+    raw = str(details.get("url", ""))[: redact.MAX_TEXT]
+    added = tuple([(key, details[key]) for key in _WRITTEN if key in details])
+    if "connection" in details:
+        added += tuple(details["connection"].items())
+    if "asked" in details or "described" in details:
+        made = _base(name, details, raw)
+        made.attributes |= dict(added)
+        if made.kind:
+            made.attributes |= llm.answered(details.pop("told", None))
+            attempt = _number(details.get("attempt"))
+            if attempt:
+                made.attributes["http.request.resend_count"] = attempt
+    else:
+        method = _method(details)
+        title, attributes = _named(method, *redact.url(raw), added)
+        made = Description(name or title, attributes, _input(details, method, raw), is_shared=True)
     if with_tokens:
         made.sent = [*redact.tokens(raw.partition("://")[2].encode("utf-8", "replace"))]
         for value in details.get("headers", ())[:MAX_HEADERS]:
             made.sent += redact.tokens(_bytes(value))
-        made.sent += redact.tokens(body)
+        made.sent += redact.tokens(details.get("body"))
     return made
 
 
@@ -58,26 +63,42 @@ def _base(name: str, details: dict[str, Any], raw: str) -> Description:
     described = details.get("described")
     if described is not None:
         return Description(described.name, dict(described.attributes), described.input, kind=described.kind)
-    scheme, host, port, path = redact.url(raw)
+    method = _method(details)
+    title, attributes = _named(method, *redact.url(raw), ())
+    made = Description(name or title, dict(attributes), _input(details, method, raw))
+    asked = details.pop("asked", None)
+    if asked is not None and method == "POST":
+        _ask(made, asked, raw)
+        details["described"] = Description(made.name, dict(made.attributes), made.input, kind=made.kind)
+    return made
+
+
+def _method(details: dict[str, Any]) -> str:
     given = details.get("method", "GET")
-    method = _METHODS.get(given) or str(given).upper()[:20]
+    return _METHODS.get(given) or str(given).upper()[:20]
+
+
+def _input(details: dict[str, Any], method: str, raw: str) -> int:
+    body = details.get("body")
+    sent = details.get("body_fingerprint") or (redact.fingerprint(body) if body else 0)
+    return redact.fingerprint(f"{method} {raw} {sent}")
+
+
+@functools.lru_cache(1024)
+def _named(
+    method: str, scheme: str, host: str, port: int, path: str, added: tuple[tuple[str, Any], ...]
+) -> tuple[str, Attributes]:
+    """Give a request's name, and its attributes: the same object for the same ones, not to be changed."""
     attributes: Attributes = {"http.request.method": method, "url.template": path, "server.address": host}
     if port:
         attributes["server.port"] = port
     if scheme:
         attributes["url.scheme"] = scheme
-    body = details.get("body")
-    sent = details.get("body_fingerprint") or (redact.fingerprint(body) if body else 0)
-    made = Description(name or f"{method} {path}", attributes, redact.fingerprint(f"{method} {raw} {sent}"))
-    asked = details.pop("asked", None)
-    if asked is not None and method == "POST":
-        _ask(made, asked, host, raw)
-        details["described"] = Description(made.name, dict(made.attributes), made.input, kind=made.kind)
-    return made
+    return f"{method} {path}", attributes | dict(added)
 
 
-def _ask(made: Description, asked: bytes, host: str, raw: str) -> None:
-    model = llm.asked(asked, host, raw.partition("?")[0])
+def _ask(made: Description, asked: bytes, raw: str) -> None:
+    model = llm.asked(asked, str(made.attributes["server.address"]), raw.partition("?")[0])
     if model is not None:
         made.kind = LLM
         made.attributes.update(model)
