@@ -46,3 +46,10 @@ def test_literals_and_comments_are_gone_and_names_stay():
     assert "SECRET" not in kept
     for name in ("get(", "{u}", "{r['next']}", '"city"'):
         assert name in kept
+
+
+def test_a_form_feed_and_a_line_separator_end_no_line():
+    text = 'a = 1\n\x0c\ns = "x\u2028y\x85z"; t = "hunter2"\nu = """\x0b\u2029\nhunter2"""\nv = "hunter2"  # hunter2\n'
+    kept = masked(text)
+    assert shape(kept) == shape(text)
+    assert "hunter2" not in kept

@@ -46,7 +46,7 @@ def sources(files: Iterable[str], unchanged_since_ns: int) -> dict[str, str]:
 
 def masked(text: str) -> str:
     """Mask the literals and comments of a module. Raises SyntaxError or tokenize.TokenError if it is no Python."""
-    lines = text.splitlines(keepends=True)
+    lines = _lines(text)
     for kind, start, end in reversed(list(_parts(text))):
         part = _slice(lines, start, end)
         _put(lines, start, end, _string(part) if kind == tokenize.STRING else part[:1] + _covered(part[1:]))
@@ -75,7 +75,13 @@ def _parts(text: str) -> Iterator[tuple[int, Position, Position]]:
             before, after = tokens[number - 1].string, tokens[number + 1].string
             is_key = (before == "[" and after == "]") or (before in ("{", ",") and after == ":")
             if not (is_key and _KEPT.fullmatch(token.string)):
-                yield token.type, token.start, token.end
+                yield token.type, token.start, _end(token)
+
+
+def _end(token: tokenize.TokenInfo) -> Position:
+    """Give where a literal ends; of the last of several lines Python 3.12.1 counts the bytes, not the characters."""
+    (row, column), (*others, last) = token.start, token.string.split("\n")
+    return row + len(others), len(last) if others else column + len(last)
 
 
 def _string(literal: str) -> str:
@@ -117,4 +123,9 @@ def _slice(lines: list[str], start: Position, end: Position) -> str:
 def _put(lines: list[str], start: Position, end: Position, text: str) -> None:
     (first, left), (last, right) = start, end
     whole = lines[first - 1][:left] + text + lines[last - 1][right:]
-    lines[first - 1 : last] = whole.splitlines(keepends=True)
+    lines[first - 1 : last] = _lines(whole)
+
+
+def _lines(text: str) -> list[str]:
+    """Split as the tokenizer does: a form feed ends no line, as it does for `str.splitlines`."""
+    return io.StringIO(text).readlines()

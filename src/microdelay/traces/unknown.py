@@ -123,7 +123,7 @@ def _span(number: int, name: str, stay: Sample, following: Sample | None, known:
 
 def _written(site: Place | None, sources: Mapping[str, str]) -> str:
     """Give what is called at a place in the source."""
-    lines = sources.get(site.file, "").splitlines() if site is not None else []
+    lines = sources.get(site.file, "").split("\n") if site is not None else []
     if site is None or site.column < 0 or site.line > len(lines):
         return "wait"
     line = lines[site.line - 1].encode()
