@@ -6,7 +6,7 @@ import os
 from time import sleep  # before the probe of time replaces it
 
 PAUSE_SECONDS = 0.0001
-MAX_PAUSES = 200
+MAX_PAUSES = 1_000
 """Between two looks whether the thread is gone, and how many of them: it takes one or two, on a busy machine some."""
 
 
