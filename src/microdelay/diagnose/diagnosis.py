@@ -121,13 +121,12 @@ def diagnose(
         pricing.kept(found),
         key=lambda each: (-each.saving.expected, each.rule, each.where.file, each.where.line, each.id),
     )
-    after = pricing.durations([edit for finding in kept if certain(finding) for edit in finding.edits])
-    saved = {view: pricing.recorded - durations for view, durations in after.items()}
-    predictions = after["expected"]
+    saved = pricing.savings([edit for finding in kept if certain(finding) for edit in finding.edits])
+    predictions = pricing.recorded - saved["expected"]
     if all(certain(finding) for finding in kept if finding.edits):
         possible = predictions
     else:
-        possible = pricing.durations([edit for finding in kept for edit in finding.edits])["expected"]
+        possible = pricing.recorded - pricing.savings([edit for finding in kept for edit in finding.edits])["expected"]
     spent = accounts.accounts(recording, traces)
     median, worst = pricing.fidelity()
     return Diagnosis(
@@ -169,7 +168,8 @@ def certain(finding: Finding) -> bool:
 def predicted(found: Diagnosis, findings: Sequence[Finding]) -> Stats:
     """Give what the traces of a diagnosis would take with the remedies of some of its findings only."""
     pricing = _Pricing(found.recording, found.traces)
-    return stats(pricing.durations([edit for finding in findings for edit in finding.edits])["expected"])
+    saved = pricing.savings([edit for finding in findings for edit in finding.edits])
+    return stats(pricing.recorded - saved["expected"])
 
 
 class _Pricing:
@@ -192,10 +192,13 @@ class _Pricing:
         }
 
     def savings(self, edits: Sequence[Edit]) -> dict[str, Floats]:
-        """Give what edits save in each trace, in each view: against the replay without them, not the recording."""
+        """Give what edits save in each trace, in each view: against the replay without them, not the recording.
+
+        What the replay is off by without them is no saving; and no trace can save more than it took.
+        """
         base = np.array([self._base.get(trace.id, trace.duration_ns) for trace in self._traces], dtype=float)
         return (
-            {view: base - durations for view, durations in self.durations(edits).items()}
+            {view: np.minimum(base - durations, self.recorded) for view, durations in self.durations(edits).items()}
             if edits
             else {view: np.zeros(len(base)) for view in VIEWS}
         )
