@@ -92,3 +92,26 @@ def test_text_has_the_three_rows(microdelay, recordings):
     rows = [line.split()[0] for line in text.splitlines() if line.count(" ms  ") >= 2]
     assert rows == ["before", "predicted", "measured"]
     assert "The measured median is" in text
+
+
+def test_a_recording_compared_with_itself_is_the_same(microdelay, program, service):
+    two_loops = """
+        import sys, urllib.request
+
+        def get(url):
+            urllib.request.urlopen(url).read()
+
+        def handle(base, number):
+            for part in range(3):
+                get(f"{base}/one?user={number}&part={part}&ms=10")
+            print("between")
+            for part in range(4, 8):
+                get(f"{base}/one?user={number}&part={part}&ms=20")
+
+        for number in range(4):
+            handle(sys.argv[1], number)
+    """
+    assert microdelay("run", "--no-report", "-o", "one.mdr", program(two_loops), service).returncode == 0
+    found = compared(microdelay, "one.mdr", "one.mdr")
+    assert {each["status"] for each in found["findings"]} == {"same"}
+    assert len(found["findings"]) > 1

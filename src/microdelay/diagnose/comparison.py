@@ -117,13 +117,20 @@ def difference(before: Floats, after: Floats) -> Saving:
 
 
 def _outcome(finding: Finding, before: Diagnosis, after: Diagnosis) -> Outcome:
-    left = [other for other in after.findings if other.edits and same(finding, other)]
+    left = _still_there(finding, before, after)
     now = sum(other.median_ns for other in left)
     status = "gone"
     if left:
         status = "worse" if now > finding.median_ns * WORSE_FACTOR else "same"
         status = "smaller" if now < finding.median_ns / WORSE_FACTOR else status
     return Outcome(finding, status, _measured(finding, before, after))
+
+
+def _still_there(finding: Finding, before: Diagnosis, after: Diagnosis) -> list[Finding]:
+    """Give what is left of a finding: at its own place, else at places where nothing was found before."""
+    left = [other for other in after.findings if other.edits and same(finding, other)]
+    known = {other.id for other in before.findings if other.edits}
+    return [other for other in left if other.id == finding.id] or [other for other in left if other.id not in known]
 
 
 def _measured(finding: Finding, before: Diagnosis, after: Diagnosis) -> Saving | None:
