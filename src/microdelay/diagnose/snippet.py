@@ -136,6 +136,14 @@ def to_thread(site: Place) -> str:
     return ast.unparse(moved)
 
 
+def quoted(site: Place) -> str:
+    """Give the expression at `site` as it stands there; "" where the source is not known, or it is long."""
+    parsed = module(site.file)
+    node = parsed.expression(site) if parsed else None
+    text = ast.unparse(node) if isinstance(node, ast.Call) else ""
+    return text if len(text) <= MAX_STATEMENT else ""
+
+
 def through_client(site: Place, library: str, client: str) -> str:
     """Give the call `library.get(…)` at `site` as `client.get(…)`; "" where it is another call."""
     parsed = module(site.file)

@@ -9,12 +9,15 @@ from urllib.parse import urlsplit
 from zlib import crc32
 
 from microdelay.errors import UsageError
-from microdelay.spans import CODEC, CONNECT, DB, DNS, HTTP, INTERNAL, LOG, SLEEP, TLS, Place, Span
+from microdelay.spans import CODEC, CONNECT, DB, DNS, GC, HTTP, IMPORT, INTERNAL, LOG, SETUP, SLEEP, TLS, Place, Span
 
 _OPTION = re.compile(r"\s+(at (?P<line>\d+)|(?P<key>status|client|input|output)=(?P<value>\S+))\s*$")
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "QUERY")
 _TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE)\s+(\w+)", re.IGNORECASE)
-_WORDS = {"connect": CONNECT, "dns": DNS, "tls": TLS, "sleep": SLEEP, "log": LOG, "cpu": INTERNAL, "codec": CODEC}
+_WORDS = {
+    "connect": CONNECT, "dns": DNS, "tls": TLS, "sleep": SLEEP, "log": LOG, "cpu": INTERNAL, "codec": CODEC,
+    "setup": SETUP, "import": IMPORT, "gc": GC,
+}  # fmt: skip
 
 Attributes = dict[str, str | int | float | bool]
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 from microdelay.diagnose import snippet
 from microdelay.diagnose.case import Case
-from microdelay.diagnose.edits import Unblock
+from microdelay.diagnose.edits import Cost, Edit, Replace, Unblock
 from microdelay.diagnose.places import median_per_trace
 from microdelay.diagnose.processor import Split
 from microdelay.diagnose.rule import Finding
-from microdelay.spans import LOG, Place, Span
+from microdelay.spans import CODEC, GC, IMPORT, LOG, SETUP, WAITS, WORK, Place, Span
 from microdelay.traces.model import Step, Trace
 
 NAME = "blocked-loop"
@@ -26,6 +26,24 @@ MIN_BLOCK_NS = 10_000_000
 MIN_PART_NS = 1_000_000
 """Of one place in such a step; what is shorter does not block by itself."""
 
+MIN_TIMES = 2
+"""Of a computation or a construction, unless there is but one trace: what happens once is a cold start, or chance."""
+
+_OTHERS = frozenset({GC, IMPORT, LOG})
+"""Kinds that do hold the loop, but not for others' sake: the collector runs where it happens to, a module is imported
+once, and log calls have their own rule."""
+
+_NAMED = WAITS | WORK
+"""Kinds that say what holds the loop; a request or a tool only says around what."""
+
+_LETS_GO = frozenset({"argon2", "bcrypt", "bz2", "gzip", "hashlib", "lzma", "zlib", "zstandard"})
+"""Codecs that let go of the interpreter's lock, so that a thread helps."""
+
+_KEPT = """# once, when the program starts, and kept for all calls:
+{call}"""
+
+_CODEC = """# A thread would still hold the interpreter's lock.
+# A faster codec (orjson, msgspec), smaller values, or another process would not."""
 
 _COMPUTING = """# a thread would still hold the interpreter's lock: a process does not
 pool = concurrent.futures.ProcessPoolExecutor()  # once, at the top of the module
@@ -51,7 +69,12 @@ def find(case: Case) -> Iterable[Finding]:
                 if step.end_ns - step.start_ns >= MIN_BLOCK_NS and trace.start_ns <= step.start_ns < trace.end_ns:
                     _look(case, trace, step, seen)
     for (site, name), found in seen.items():
-        yield _finding(case, site, name, found)
+        if len(found.parts) >= MIN_TIMES or len(case.traces) < MIN_TIMES or _kind(found) in WAITS:
+            yield _finding(case, site, name, found)
+
+
+def _kind(seen: _Seen) -> str:
+    return seen.spans[0].kind if seen.spans else "cpu"
 
 
 def _look(case: Case, trace: Trace, step: Step, seen: dict[tuple[Place, str], _Seen]) -> None:
@@ -66,7 +89,7 @@ def _look(case: Case, trace: Trace, step: Step, seen: dict[tuple[Place, str], _S
                 seen[site, ""].is_sampled = sampled is not None
         if span is None:
             break
-        if span.kind != LOG and span.site is not None and span.duration_ns >= MIN_PART_NS:
+        if span.kind not in _OTHERS and span.site is not None and span.duration_ns >= MIN_PART_NS:
             found = seen[span.site, span.name]
             found.parts.append((trace, step.activity, span.start_ns, span.end_ns))
             found.spans.append(span)
@@ -74,10 +97,10 @@ def _look(case: Case, trace: Trace, step: Step, seen: dict[tuple[Place, str], _S
 
 
 def _blocking(case: Case, step: Step) -> Iterator[Span]:
-    """Give the outermost spans that began and ended within one step: they did not let go of the loop."""
+    """Give the outermost waits and works that began and ended within one step: they did not let go of the loop."""
     until = 0
     for span in case.recording.within(step.activity, step.start_ns, step.end_ns):
-        if span.end_ns <= step.end_ns and span.start_ns >= until:
+        if span.kind in _NAMED and span.end_ns <= step.end_ns and span.start_ns >= until:
             until = span.end_ns
             yield span
 
@@ -109,24 +132,45 @@ def _finding(case: Case, site: Place, name: str, seen: _Seen) -> Finding:
     lengths = [(trace.id, end - start) for trace, _, start, end in seen.parts]
     total = sum(length for _, length in lengths)
     count = len(lengths)
+    remedy, code = _remedy(seen, site)
     what = name or f"computation {'at' if seen.is_sampled else 'after'} line {site.line} in {site.function}"
     return Finding(
         rule=NAME,
         where=site,
-        kind=seen.spans[0].kind if seen.spans else "cpu",
+        kind=_kind(seen),
         what=f"{what} holds the event loop for {total / count / 1e6:.1f} ms, "
         f"{count / len(case.traces):.1f} times a trace",
-        remedy=REMEDY,
+        remedy=remedy,
         spans=seen.spans,
-        edits=[Unblock(activity, start, end, computing=not name) for _, activity, start, end in seen.parts],
+        edits=[_edit(seen, activity, start, end) for _, activity, start, end in seen.parts],
         traces=len({trace.id for trace, *_ in seen.parts}),
-        snippet=snippet.to_thread(site) if name else _COMPUTING,
+        snippet=code,
         places=(site,),
         operations=frozenset((span.kind, span.name) for span in seen.spans),
         count=count,
         total_ns=total,
         median_ns=median_per_trace(lengths),
     )
+
+
+def _edit(seen: _Seen, activity: int, start_ns: int, end_ns: int) -> Edit:
+    if _kind(seen) == SETUP:  # some are still made, as with connections: a fifth at the worst
+        return Replace(activity, start_ns, end_ns, Cost(0, 0, (end_ns - start_ns) // 5))
+    return Unblock(activity, start_ns, end_ns, computing=_keeps_the_lock(seen))
+
+
+def _keeps_the_lock(seen: _Seen) -> bool:
+    return not seen.spans or (seen.spans[0].kind == CODEC and seen.spans[0].name.partition(".")[0] not in _LETS_GO)
+
+
+def _remedy(seen: _Seen, site: Place) -> tuple[str, str]:
+    """Give what helps, in a few words and as code."""
+    kind = _kind(seen)
+    if kind == SETUP:
+        return "one client for all calls", _KEPT.format(call=snippet.quoted(site) or f"# {seen.spans[0].name}(...)")
+    if _keeps_the_lock(seen):
+        return ("a faster codec, or less of it", _CODEC) if kind == CODEC else ("another process", _COMPUTING)
+    return REMEDY, snippet.to_thread(site)
 
 
 FIRES = {
@@ -140,6 +184,20 @@ FIRES = {
     "a computation of 60 ms": """
         a     |######...##
         b     |......##...
+    """,
+    "a client that is made for each call": """
+        1 character = 10 ms
+        a     |#####...#####...
+        a     |[one]   [one]
+        b     |.....##......##.
+        one: setup httpx.AsyncClient  at 3
+    """,
+    "a long text made into objects": """
+        1 character = 10 ms
+        a     |#####...#####...
+        a     |[one]   [one]
+        b     |.....##......##.
+        one: codec json.loads  at 3
     """,
 }
 
@@ -159,6 +217,28 @@ SILENT = {
         1 character = 1 ms
         a     |####....####....####
         b     |....####....####....
+    """,
+    "the garbage collector runs wherever it happens to": """
+        1 character = 10 ms
+        a     |#####...#####...
+        a     |[one]   [one]
+        b     |.....##......##.
+        one: gc gc
+    """,
+    "a module that is imported on the way: only the first call pays for it": """
+        1 character = 10 ms
+        a     |#####...
+        a     |[one]
+        b     |.....##.
+        one: import tiktoken
+    """,
+    "a long step that comes once in several traces": """
+        1 character = 10 ms
+        trace |[one   ][two    ]
+        a     |#####...#........
+        b     |.....##......##.
+        one: codec json.loads
+        two: codec json.loads
     """,
     "log calls are left to their own rule": """
         1 character = 4 ms
