@@ -132,12 +132,16 @@ def _finding(case: Case, site: Place, text: str, found: Sequence[tuple[Trace, Se
         edits=[edit for _, queries in found for edit in _edits(queries)],
         traces=len(found),
         snippet=_snippet(text),
-        places=(site, *((loop,) if loop != site else ()), *(p for p in places(fetches) if p != site)),
+        places=(site, *((loop,) if loop != site else ()), *_other_lines(places(fetches), site)),
         operations=frozenset({(DB, name)}),
         count=len(spans),
         total_ns=sum(each),
         median_ns=median_per_trace([(trace.id, query.taken_ns) for trace, queries in found for query in queries]),
     )
+
+
+def _other_lines(found: Iterable[Place], site: Place) -> list[Place]:
+    return [each for each in found if (each.file, each.line) != (site.file, site.line)]
 
 
 def _edits(queries: Sequence[_Query]) -> list[Replace]:
@@ -152,18 +156,21 @@ def _edits(queries: Sequence[_Query]) -> list[Replace]:
     return edits
 
 
-_KEY = re.compile(r"([\w.]+) = (?:\?|%s|\$1|:\w+)")
+_PARAMETER = r"(?:\?|%s|%\(\w+\)s|\$\d+|:\w+)(?:::[A-Za-z_]\w*)?"
+_KEY = re.compile(rf"([A-Za-z_][\w.]*) = {_PARAMETER}|{_PARAMETER} = ([A-Za-z_][\w.]*)")
 
 
 def _snippet(text: str) -> str:
-    key = _KEY.search(text)
-    if key is None:
+    keys = list(_KEY.finditer(text))
+    if len(keys) != 1:  # of several, values would have to tell which one differs
         return f"# before the loop, once, for all rows\n# {text}"
-    shape = f"{text[: key.start()]}{key[1]} IN (?, ?, …){text[key.end() :]}"
+    key = keys[0]
+    name = key[1] or key[2]
+    shape = f"{text[: key.start()]}{name} IN (?, ?, …){text[key.end() :]}"
     columns = shape[len("SELECT ") :].partition(" FROM ")[0]
-    if shape.upper().startswith("SELECT ") and columns.strip() != "*" and key[1] not in columns:
-        shape = f"SELECT {key[1]}, {shape[len('SELECT ') :]}"
-    return f"# before the loop, once, with all keys; then pick each row's part by {key[1]}\n# {shape}"
+    if shape.upper().startswith("SELECT ") and columns.strip() != "*" and name not in columns:
+        shape = f"SELECT {name}, {shape[len('SELECT ') :]}"
+    return f"# before the loop, once, with all keys; then pick each row's part by {name}\n# {shape}"
 
 
 FIRES = {
