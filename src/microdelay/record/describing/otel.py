@@ -14,6 +14,7 @@ from microdelay.record.describing.description import Attributes, Description
 from microdelay.spans import AGENT, DB, HTTP, INTERNAL, LLM, QUEUE, SERVER, TOOL
 
 MAX_NAME_CHARACTERS = 200
+"""Of a span; its name may be made of what the program handles."""
 
 _OPERATIONS = {
     "chat": LLM, "text_completion": LLM, "generate_content": LLM, "embeddings": LLM,

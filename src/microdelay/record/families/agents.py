@@ -20,6 +20,7 @@ TURN = "invoke_agent"
 USE = "execute_tool"
 
 MAX_NAME_CHARACTERS = 200
+"""Of an agent or a tool; of a tool's, models take 64."""
 
 MAX_DEPTH = 4
 """Levels of a tool's arguments and result that are looked at."""

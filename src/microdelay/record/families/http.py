@@ -113,6 +113,14 @@ def answered(details: Details, status: object, headers: Pairs, history: Sequence
                     told.append((lower, _cut(value)))
 
 
+def peers(address: object) -> tuple[Details, Details]:
+    """Give what is said of a connection to `address` that is new, and of the same one when it is used again."""
+    peer: Details = {}
+    if isinstance(address, tuple):
+        peer = {"network.peer.address": str(address[0]), "network.peer.port": int(address[1])}
+    return peer | {"microdelay.connection": "new"}, peer | {"microdelay.connection": "reused"}
+
+
 def _cut(value: object) -> str:
     return _text(value)[: redact.TOKEN_BYTES]
 

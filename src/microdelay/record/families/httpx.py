@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from microdelay.record.events import now, state
-from microdelay.record.families.http import answered, outermost, outermost_async, requested, wire
+from microdelay.record.families.http import answered, outermost, outermost_async, peers, requested, wire
 from microdelay.record.families.http_body import Body, arrived
 from microdelay.record.families.setup import constructing
 from microdelay.record.measure import NO_DETAILS, Describe, Details, hide
@@ -99,15 +99,13 @@ def _connection(response: Any) -> Details:
         made = getattr(made, "_connection", None)  # through those of proxies
     if made is None:
         return NO_DETAILS
-    if made._request_count > 1 and "_microdelay" in vars(made):
-        return made._microdelay  # type: ignore[no-any-return]
-    peer: Details = {}
+    known: Details | None = vars(made).get("_microdelay")
+    if made._request_count > 1 and known is not None:
+        return known
     stream = response.extensions.get("network_stream")
-    address = stream.get_extra_info("server_addr") if stream is not None else None
-    if isinstance(address, tuple):
-        peer = {"network.peer.address": str(address[0]), "network.peer.port": int(address[1])}
-    made._microdelay = peer | {"microdelay.connection": "reused"}
-    return peer | {"microdelay.connection": "new" if made._request_count == 1 else "reused"}
+    new, reused = peers(stream.get_extra_info("server_addr") if stream is not None else None)
+    made._microdelay = reused
+    return new if made._request_count == 1 else reused
 
 
 def _read(read: Callable[..., Any]) -> Callable[..., Any]:

@@ -19,6 +19,7 @@ METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "PO
 """Others are `_OTHER`, as OpenTelemetry has it: whoever asks may make up as many as they like."""
 
 MAX_ROUTE_CHARACTERS = 200
+"""A template is as long as a line of the program."""
 
 
 class Request:

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from microdelay.record.events import now, state
-from microdelay.record.families.http import answered, outermost_async, requested
+from microdelay.record.families.http import answered, outermost_async, peers, requested
 from microdelay.record.families.http_body import Body
 from microdelay.record.families.http_pool import waited
 from microdelay.record.families.setup import constructing
@@ -63,16 +63,12 @@ def _describe(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Det
 
 
 def _connected(protocol: Any) -> tuple[Details, Details]:
-    """Give what is said of a new connection, and what will be when it is used again."""
-    address = protocol.transport.get_extra_info("peername") if protocol.transport is not None else None
-    peer: Details = {}
-    if isinstance(address, tuple):
-        peer = {"network.peer.address": str(address[0]), "network.peer.port": int(address[1])}
-    return peer | {"microdelay.connection": "new"}, peer | {"microdelay.connection": "reused"}
+    return peers(protocol.transport.get_extra_info("peername") if protocol.transport is not None else None)
 
 
 def _body_of(response: Any) -> Body | None:
-    return response.__dict__.get(_BODY)  # type: ignore[no-any-return]
+    body: Body | None = response.__dict__.get(_BODY)
+    return body
 
 
 def _send(send: Callable[..., Any]) -> Callable[..., Any]:

@@ -12,6 +12,7 @@ from microdelay.record.measure import hide
 from microdelay.record.patches import replace, unnoticed
 
 SWITCHING = 101
+"""The status that begins a websocket."""
 
 
 def install(protocol: ModuleType) -> None:

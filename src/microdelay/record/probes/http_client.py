@@ -9,7 +9,7 @@ from typing import Any
 
 from microdelay.record.activities import local
 from microdelay.record.events import cpu_now, now, state
-from microdelay.record.families.http import answered, finish, requested, wire
+from microdelay.record.families.http import answered, finish, peers, requested, wire
 from microdelay.record.families.http_body import Body
 from microdelay.record.measure import Details, hide
 from microdelay.record.patches import replace, unnoticed
@@ -122,18 +122,15 @@ def _getresponse(getresponse: Callable[..., Any]) -> Callable[..., Any]:
 
 def _connection(owner: Any, sock: Any) -> Details:
     """Tell a connection that this request opened from one that it found, by the socket."""
-    known = owner.__dict__.get("_microdelay_connection")
+    known: tuple[Callable[[], Any], Details] | None = owner.__dict__.get("_microdelay_connection")
     if known is not None and known[0]() is sock:
-        return known[1]  # type: ignore[no-any-return]
-    peer: Details = {}
-    address = sock.getpeername() if hasattr(sock, "getpeername") else None
-    if isinstance(address, tuple):
-        peer = {"network.peer.address": str(address[0]), "network.peer.port": int(address[1])}
+        return known[1]
+    new, reused = peers(sock.getpeername() if hasattr(sock, "getpeername") else None)
     try:
-        owner._microdelay_connection = weakref.ref(sock), {**peer, "microdelay.connection": "reused"}
-    except TypeError:  # urllib3's pyOpenSSL sockets
-        return peer
-    return {**peer, "microdelay.connection": "new"}
+        owner._microdelay_connection = weakref.ref(sock), reused
+    except TypeError:  # urllib3's pyOpenSSL sockets: nobody knows whether this one was there before
+        del new["microdelay.connection"]
+    return new
 
 
 def _follow(response: Any, body: Body) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 
 from microdelay.record.events import now, state
 from microdelay.record.families import otel
+from microdelay.record.families.otel_idle import noticed_span, told
 from microdelay.record.measure import hide
 from microdelay.record.patches import replace, unnoticed
-from microdelay.record.probes.opentelemetry_trace import noticed_span, told
 from microdelay.record.trouble import stand_aside
 
 BEGUN = "_microdelay_begun"
