@@ -8,14 +8,8 @@ measures itself and looks less often where it takes more than its share.
 from __future__ import annotations
 
 import _thread
-import gc
-import operator
-import os
 import signal
 import sys
-import sysconfig
-import threading
-import time
 from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
@@ -23,8 +17,9 @@ from typing import Any
 from microdelay.record import activities, calls
 from microdelay.record.events import SAMPLE, cpu_now, now, push, state
 from microdelay.record.layout import PROBED, STILL
+from microdelay.record.packages import OURS, package_of
 from microdelay.record.patches import WRAPPER_FILE
-from microdelay.record.threads import wait_for_end
+from microdelay.record.threads import clock_of, current_frames, read_clock, wait_for_end
 from microdelay.record.trouble import stand_aside
 
 INTERVAL_SECONDS = 0.01
@@ -57,10 +52,7 @@ MAX_FRAMES = 3_000
 END_SECONDS = 5.0
 """That a fork or the program's end waits for a look under way."""
 
-_OURS = "microdelay"
 _WORK = activities.work_on.__code__
-_packages: dict[str, str] = {}
-_stdlib = tuple({os.path.realpath(sysconfig.get_path(key)) + os.sep for key in ("stdlib", "platstdlib")})
 
 running_tasks: dict[int, Callable[[], int]] = {}
 """Gives the activity of the task that runs in a thread (by identifier) from any thread; filled by probes of loops."""
@@ -110,8 +102,8 @@ class _Seen:
 
     def __init__(self, thread: int, at: int) -> None:
         self.at = at
-        self.clock = _clock_of(thread)
-        self.cpu = _read(self.clock)
+        self.clock = clock_of(thread)
+        self.cpu = read_clock(self.clock)
         self.frame = self.lasti = 0
         self.code: CodeType | None = None
         self.is_idle = False  # standing where there is nothing to tell
@@ -229,7 +221,7 @@ class Sampler:
             return
         self._late_ns += late
         self._left = MAX_FRAMES
-        frames = _current_frames()
+        frames = current_frames()
         del frames[self._thread]  # this very frame, which would hold itself by its variable, and all others with it
         for thread, frame in frames.items():
             self._see(thread, frame, at, late)
@@ -248,7 +240,7 @@ class Sampler:
             seen.at = at
             return
         before, cpu_before = seen.at, seen.cpu
-        seen.at, seen.cpu = at, _read(seen.clock)
+        seen.at, seen.cpu = at, read_clock(seen.clock)
         used = seen.cpu - cpu_before if seen.cpu >= 0 and cpu_before >= 0 else -1
         if not same or used >= STILL_NS:
             same = False
@@ -278,7 +270,7 @@ class Sampler:
         place = (activity, site, package, called)
         if seen.stay is None or seen.stay.place != place:
             seen.leave()
-            call = f"{_package(called.co_filename)}.{called.co_qualname}" if called is not None else ""
+            call = f"{package_of(called.co_filename)}.{called.co_qualname}" if called is not None else ""
             seen.stay = _Stay(place, site, package, call, PROBED if is_probed else 0)
 
     def _walk(self, frame: FrameType) -> tuple[FrameType | None, str, CodeType | None, bool, bool]:
@@ -295,28 +287,14 @@ class Sampler:
                 return at, package, called, is_probed, False
             if code is _WORK:
                 return None, package, called, is_probed, True
-            name = _package(code.co_filename)
-            if name == _OURS:
+            name = package_of(code.co_filename)
+            if name == OURS:
                 is_probed = is_probed or code.co_filename.endswith(WRAPPER_FILE)
             else:
                 called = code
                 package = package or name
             at = at.f_back
         return None, package, called, is_probed, False
-
-
-def _current_frames() -> dict[int, FrameType]:
-    """Give every thread's frame without a collection of garbage on the way.
-
-    Before 3.12 it may begin wherever an object is made. Here that would be under the lock of the interpreter's threads:
-    a finalizer that lets another thread run, which then starts one, would stop the program for good. All three calls
-    are made by C code, so no other thread sees the collector disabled.
-    """
-    if sys.version_info >= (3, 12) or not gc.isenabled():
-        return sys._current_frames()
-    steps: tuple[Callable[[], Any], ...] = gc.disable, sys._current_frames, gc.enable
-    frames: dict[int, FrameType] = tuple(map(operator.call, steps))[1]
-    return frames
 
 
 def _is_markable(frame: FrameType | None) -> bool:
@@ -326,51 +304,3 @@ def _is_markable(frame: FrameType | None) -> bool:
             return False
         frame = frame.f_back
     return True
-
-
-def _package(filename: str) -> str:
-    """Give the top-level package of a library's file, or the standard library's module."""
-    known = _packages.get(filename)
-    if known is None:
-        if len(_packages) > 50_000:
-            _packages.clear()
-        known = _packages[filename] = _named(filename)
-    return known
-
-
-def _named(filename: str) -> str:
-    if filename.endswith(WRAPPER_FILE) or filename.startswith(_FOLDER):
-        return _OURS
-    if filename.startswith("<frozen "):
-        return filename[8:].rstrip(">").partition(".")[0]
-    for part in ("site-packages", "dist-packages"):
-        _, found, rest = filename.rpartition(f"{os.sep}{part}{os.sep}")
-        if found:
-            return rest.partition(os.sep)[0].removesuffix(".py")
-    for root in _stdlib:
-        if filename.startswith(root):
-            return filename[len(root) :].partition(os.sep)[0].removesuffix(".py")
-    return os.path.basename(filename).partition(".")[0].strip("<>")
-
-
-_FOLDER = os.path.dirname(os.path.dirname(__file__)) + os.sep
-
-
-def _clock_of(thread: int) -> int:
-    """Give the clock of a thread's processor time, -1 where there is none that is safe to read.
-
-    Made of the kernel's thread id as the C library does (Linux): `pthread_getcpuclockid` reads the memory of a thread
-    that may be gone.
-    """
-    known = threading._active.get(thread)  # type: ignore[attr-defined]
-    native = getattr(known, "native_id", None)
-    return (~native << 3) | 6 if native and sys.platform == "linux" else -1
-
-
-def _read(clock: int) -> int:
-    if clock == -1:
-        return -1
-    try:
-        return time.clock_gettime_ns(clock)
-    except OSError:
-        return -1  # the thread has ended
