@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import struct
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
-
-import numpy as np
+from typing import Any
 
 from microdelay.errors import RecordingError
 from microdelay.record import layout
 from microdelay.spans import Place, Span
 from microdelay.traces.chunks import Chunks, load
+from microdelay.traces.contents import Contents, Table
 from microdelay.traces.doubles import without_doubles
 from microdelay.traces.model import Activity, Invocation, Recording, Sample, Step
-from microdelay.traces.processes import Process, Processes
+from microdelay.traces.processes import Processes
+from microdelay.traces.settle import begun, ended, placed
 from microdelay.traces.unknown import unknown_waits
 
-T = TypeVar("T")
 Progress = Callable[[int, int], None]
-Table = dict[str, list[int]]
 
 
 def read(path: str | os.PathLike[str], progress: Progress | None = None) -> Recording:
@@ -52,8 +49,8 @@ def read(path: str | os.PathLike[str], progress: Progress | None = None) -> Reco
     return replace(made, warnings=(*chunks.warnings, *made.warnings), sources=contents.sources, path=name)
 
 
-def _read(chunks: Chunks, progress: Progress | None) -> _Contents:
-    contents = _Contents(chunks.name)
+def _read(chunks: Chunks, progress: Progress | None) -> Contents:
+    contents = Contents(chunks.name)
     try:
         for tag, payload in chunks:
             contents.take(tag, payload)
@@ -62,71 +59,6 @@ def _read(chunks: Chunks, progress: Progress | None) -> _Contents:
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise RecordingError(f"recording does not fit together ({error}), record again: {chunks.name}") from error
     return contents
-
-
-def _json(payload: bytes, kind: type[T], name: str) -> T:
-    try:
-        value = json.loads(payload)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, kind):
-        raise RecordingError(f"recording has a chunk that is not what it should be, record again: {name}")
-    return value
-
-
-class _Contents:
-    """What the chunks of a file say, as it was written."""
-
-    def __init__(self, name: str) -> None:
-        self.tables: dict[bytes, Table] = {
-            tag: {column: [] for column in columns} for tag, columns in layout.TABLES.items()
-        }
-        self.texts: dict[int, str] = {}
-        self.sources: dict[str, str] = {}
-        self.processes = Processes()
-        self._name = name
-
-    def take(self, tag: bytes, payload: bytes) -> None:
-        """Take one chunk. Raises RecordingError if it is not what it should be."""
-        processes = self.processes
-        if tag == layout.ROWS:
-            if processes.current.is_whole:
-                self._take_rows(payload, processes.current)
-        elif tag == layout.PROCESS:
-            processes.turn_to(_json(payload, list, self._name))
-        elif tag == layout.META:
-            processes.begin(_json(payload, dict, self._name))
-        elif tag == layout.SOURCE:
-            self.sources |= _json(payload, dict, self._name)
-        elif tag == layout.CHILDREN:
-            processes.children += _json(payload, list, self._name)
-        elif tag == layout.DONE:
-            processes.current.done = _json(payload, dict, self._name)
-
-    def _take_rows(self, payload: bytes, process: Process) -> None:
-        offset = 0
-        try:
-            while offset < len(payload):
-                tag, count = layout.TABLE.unpack_from(payload, offset)
-                offset += layout.TABLE.size
-                if tag == layout.TEXT:
-                    for text in _json(payload[offset : offset + count], list, self._name):
-                        self.texts[process.new_text()] = str(text)
-                    offset += count
-                    continue
-                for name in layout.TABLES[tag]:
-                    first = None
-                    if name in layout.DELTAS:
-                        (first,) = layout.FIRST.unpack_from(payload, offset)
-                        offset += layout.FIRST.size
-                    width = layout.WIDTHS[chr(payload[offset])]
-                    values = np.frombuffer(payload, f"<i{width}", count, offset + 1).astype("<i8")
-                    values = values if first is None else np.cumsum(values) + first
-                    self.tables[tag][name].extend(process.placed(tag, name, values).tolist())
-                    offset += 1 + width * count
-        except (struct.error, LookupError, ValueError):
-            where = f"recording has a chunk of a shape unknown here, record again: {self._name}"
-            raise RecordingError(where) from None
 
 
 class _Builder:
@@ -155,7 +87,7 @@ class _Builder:
             if activity:
                 joins[key].append(activity)
         activities = self._activities() | self._processes.activities()
-        spans = [_placed(span, activities) for span in self._spans()]
+        spans = [placed(span, activities) for span in self._spans()]
         samples = self._samples(activities)
         spans.sort(key=_order)
         spans += unknown_waits(spans, samples, self._sources)
@@ -166,7 +98,7 @@ class _Builder:
         )
         return Recording(
             spans=spans,
-            invocations=_settled(_begun(self._invocations(), spans), activities, last),
+            invocations=ended(begun(self._invocations(), spans), activities, last),
             activities=activities,
             steps=steps,
             joins={key: tuple(targets) for key, targets in joins.items() if key > 0} | self._processes.joins(spans),
@@ -300,61 +232,6 @@ def _template(attributes: Mapping[str, Any]) -> Place | None:
     """Give the line of a template that a span stands at rather than at a line of Python."""
     file, colon, line = str(attributes.get("microdelay.template", "")).rpartition(":")
     return Place(file, int(line), "template") if colon else None
-
-
-def _placed(span: Span, activities: Mapping[int, Activity]) -> Span:
-    """Let a span without user code around it stand where its task or work item was created.
-
-    One that outlives its task is the creator's: a stream that one task begins to read and others go on with.
-    """
-    owner = activities.get(span.activity)
-    while owner is not None and owner.kind == "task" and 0 < owner.end_ns < span.end_ns:
-        creator = activities.get(owner.parent) if owner.parent < owner.id else None
-        if creator is not None:
-            span = replace(span, activity=creator.id)
-        owner = creator
-    owner = activities.get(span.activity)
-    while span.site is None and owner is not None:
-        span = replace(span, site=owner.site, invocation=owner.invocation)
-        owner = activities.get(owner.parent) if owner.parent < owner.id else None
-    return span
-
-
-def _begun(invocations: dict[int, Invocation], spans: Sequence[Span]) -> dict[int, Invocation]:
-    """Begin each call no later than the first span in it: a mark is set by the innermost wait, or at a suspension."""
-    for span in spans:
-        call = invocations.get(span.invocation)
-        while call is not None and span.start_ns < call.start_ns:
-            invocations[call.id] = replace(call, start_ns=span.start_ns)
-            call = invocations.get(call.caller)
-    return invocations
-
-
-def _settled(
-    invocations: Mapping[int, Invocation], activities: Mapping[int, Activity], last_ns: int
-) -> dict[int, Invocation]:
-    """End each call no later than its activity, its caller, and the next call from the same caller.
-
-    A frame can outlive its call when a traceback holds it, and a killed program's last calls have no end.
-    """
-    siblings: dict[tuple[int, int], list[Invocation]] = defaultdict(list)
-    for call in invocations.values():
-        siblings[call.activity, call.caller].append(call)
-    settled: dict[int, Invocation] = {}
-    bounds: dict[int, int] = {}
-    for calls in siblings.values():
-        calls.sort(key=lambda call: (call.start_ns, call.id))
-        for call, following in zip(calls, [*calls[1:], None], strict=True):
-            if following is not None:
-                bounds[call.id] = following.start_ns
-    for key in sorted(invocations, key=lambda key: (invocations[key].start_ns, key)):
-        call = invocations[key]
-        owner = activities.get(call.activity)
-        candidates = [call.end_ns or last_ns, bounds.get(key, last_ns), owner.end_ns if owner else 0]
-        caller = settled.get(call.caller)
-        candidates.append(caller.end_ns if caller else 0)
-        settled[key] = replace(call, end_ns=max(call.start_ns, min(end for end in candidates if end)))
-    return settled
 
 
 def _warnings(done: Mapping[str, Any]) -> Iterator[str]:

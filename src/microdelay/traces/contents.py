@@ -1,0 +1,82 @@
+"""What the chunks of a recording's file say, taken as it was written; see `record/layout.py`."""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import TypeVar
+
+import numpy as np
+
+from microdelay.errors import RecordingError
+from microdelay.record import layout
+from microdelay.traces.processes import Process, Processes
+
+T = TypeVar("T")
+Table = dict[str, list[int]]
+"""The columns of one table, by name."""
+
+
+class Contents:
+    """Tables, texts, sources and processes, filled chunk by chunk."""
+
+    def __init__(self, name: str) -> None:
+        self.tables: dict[bytes, Table] = {
+            tag: {column: [] for column in columns} for tag, columns in layout.TABLES.items()
+        }
+        self.texts: dict[int, str] = {}
+        self.sources: dict[str, str] = {}
+        self.processes = Processes()
+        self._name = name
+
+    def take(self, tag: bytes, payload: bytes) -> None:
+        """Take one chunk. Raises RecordingError if it is not what it should be."""
+        processes = self.processes
+        if tag == layout.ROWS:
+            if processes.current.is_whole:
+                self._take_rows(payload, processes.current)
+        elif tag == layout.PROCESS:
+            processes.turn_to(_json(payload, list, self._name))
+        elif tag == layout.META:
+            processes.begin(_json(payload, dict, self._name))
+        elif tag == layout.SOURCE:
+            self.sources |= _json(payload, dict, self._name)
+        elif tag == layout.CHILDREN:
+            processes.children += _json(payload, list, self._name)
+        elif tag == layout.DONE:
+            processes.current.done = _json(payload, dict, self._name)
+
+    def _take_rows(self, payload: bytes, process: Process) -> None:
+        offset = 0
+        try:
+            while offset < len(payload):
+                tag, count = layout.TABLE.unpack_from(payload, offset)
+                offset += layout.TABLE.size
+                if tag == layout.TEXT:
+                    for text in _json(payload[offset : offset + count], list, self._name):
+                        self.texts[process.new_text()] = str(text)
+                    offset += count
+                    continue
+                for name in layout.TABLES[tag]:
+                    first = None
+                    if name in layout.DELTAS:
+                        (first,) = layout.FIRST.unpack_from(payload, offset)
+                        offset += layout.FIRST.size
+                    width = layout.WIDTHS[chr(payload[offset])]
+                    values = np.frombuffer(payload, f"<i{width}", count, offset + 1).astype("<i8")
+                    values = values if first is None else np.cumsum(values) + first
+                    self.tables[tag][name].extend(process.placed(tag, name, values).tolist())
+                    offset += 1 + width * count
+        except (struct.error, LookupError, ValueError):
+            where = f"recording has a chunk of a shape unknown here, record again: {self._name}"
+            raise RecordingError(where) from None
+
+
+def _json(payload: bytes, kind: type[T], name: str) -> T:
+    try:
+        value = json.loads(payload)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, kind):
+        raise RecordingError(f"recording has a chunk that is not what it should be, record again: {name}")
+    return value
