@@ -61,6 +61,7 @@ def test_processor_time_is_at_the_line_that_computes(microdelay, recording, tmp_
     busiest = found["cpu"][0]
     assert (busiest["file"], busiest["function"]) == (str(tmp_path / "program.py"), "burn")
     assert busiest["package"] == ""
+    assert all(place["ns"] for place in found["cpu"])
 
 
 def test_text_names_the_accounts_the_probes_and_what_sampling_took(microdelay, recording):

@@ -82,7 +82,7 @@ class Split:
         if self._looks < MIN_LOOKS or not whole:
             return {}
         ranked = self._weights.most_common()
-        parts = {key: total_ns * weight // whole for key, weight in ranked}
+        parts = {key: total_ns * weight // whole for key, weight in ranked if weight}
         parts[ranked[0][0]] += total_ns - sum(parts.values())
         return parts
 
