@@ -43,6 +43,17 @@ def test_every_verb_is_in_the_readme(verb: str):
     assert f"microdelay {verb}" in TEXT[ROOT / "README.md"]
 
 
+def test_every_option_of_run_is_on_the_page_of_recording(microdelay):
+    options = set(re.findall(r"--[a-z][a-z-]+", microdelay("run", "--help").stdout)) - {"--help", "--output"}
+    assert "--trace-root" in options
+    assert not [option for option in options if f"`{option}" not in TEXT[ROOT / "docs" / "recording.md"]]
+
+
+@pytest.mark.parametrize("benchmark", sorted(path.name for path in (ROOT / "benchmarks").glob("*.py")))
+def test_every_benchmark_is_on_the_page_of_overhead(benchmark: str):
+    assert f"benchmarks/{benchmark}" in TEXT[ROOT / "docs" / "overhead.md"]
+
+
 @pytest.mark.parametrize("library", sorted({name.partition(".")[0] for name in watched()}))
 def test_every_library_that_is_watched_is_on_a_page_of_the_probes(library: str):
     known = KNOWN_AS.get(library, library)
