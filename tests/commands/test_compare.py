@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import textwrap
 
 import pytest
 
@@ -39,14 +36,9 @@ FIXED = SLOW.replace(
 
 
 @pytest.fixture(scope="module")
-def recordings(tmp_path_factory, service):
+def recordings(record_once, service):
     """Recordings of both, whose calls take so long that what a busy machine adds to one of them is little."""
-    folder = tmp_path_factory.mktemp("compared")
-    for name, source in (("slow", SLOW), ("fixed", FIXED)):
-        (folder / f"{name}.py").write_text(textwrap.dedent(source))
-        command = [sys.executable, "-m", "microdelay", "run", "--no-report", "-o", f"{name}.mdr", f"{name}.py", service]
-        subprocess.run(command, cwd=folder, check=True, timeout=60)
-    return folder / "slow.mdr", folder / "fixed.mdr"
+    return record_once(SLOW, "slow", service), record_once(FIXED, "fixed", service)
 
 
 def compared(microdelay, *files):

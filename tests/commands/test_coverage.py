@@ -27,13 +27,10 @@ MIXED = """
 """
 
 
-@pytest.fixture
-def recording(microdelay, program, service):
+@pytest.fixture(scope="module")
+def recording(record_once, service):
     """A recording of four traces that wait, compute and pause."""
-    program(MIXED)
-    done = microdelay("run", "--no-report", "-o", "mixed.mdr", "program.py", service)
-    assert done.returncode == 0, done.stderr
-    return "mixed.mdr"
+    return record_once(MIXED, "program", service)
 
 
 def covered(microdelay, *arguments):
@@ -42,7 +39,7 @@ def covered(microdelay, *arguments):
     return json.loads(done.stdout)
 
 
-def test_accounts_add_up_to_the_length_of_the_traces(microdelay, recording, tmp_path):
+def test_accounts_add_up_to_the_length_of_the_traces(microdelay, recording):
     found = covered(microdelay, recording)
     assert found["schema"] == "microdelay.coverage/1"
     assert found["traces"] == 4
@@ -55,11 +52,11 @@ def test_accounts_add_up_to_the_length_of_the_traces(microdelay, recording, tmp_
     assert found["dropped"] == 0
 
 
-def test_processor_time_is_at_the_line_that_computes(microdelay, recording, tmp_path):
+def test_processor_time_is_at_the_line_that_computes(microdelay, recording):
     found = covered(microdelay, recording)
     assert found["accounts_ns"]["cpu: yours"] >= 4 * 40_000_000
     busiest = found["cpu"][0]
-    assert (busiest["file"], busiest["function"]) == (str(tmp_path / "program.py"), "burn")
+    assert (busiest["file"], busiest["function"]) == (str(recording.with_suffix(".py")), "burn")
     assert busiest["package"] == ""
     assert all(place["ns"] for place in found["cpu"])
 

@@ -25,13 +25,10 @@ SERIAL = """
 """
 
 
-@pytest.fixture
-def recording(microdelay, program, service):
+@pytest.fixture(scope="module")
+def recording(record_once, service):
     """A recording of five traces with three independent calls each."""
-    program(SERIAL)
-    done = microdelay("run", "--no-report", "-o", "serial.mdr", "program.py", service)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
-    return "serial.mdr"
+    return record_once(SERIAL, "program", service)
 
 
 def diagnosis(microdelay, *arguments):
@@ -53,10 +50,10 @@ def test_json_has_the_documented_names(microdelay, recording):
     assert "http.client" in found["coverage"]["probes"]
 
 
-def test_finding_names_the_place_the_evidence_and_the_saving(microdelay, recording, tmp_path):
+def test_finding_names_the_place_the_evidence_and_the_saving(microdelay, recording):
     [finding] = diagnosis(microdelay, "--only", "serial-calls", recording)["findings"]
     assert finding["rule"] == "serial-calls"
-    assert finding["where"] == {"file": str(tmp_path / "program.py"), "line": 9, "function": "handle"}
+    assert finding["where"] == {"file": str(recording.with_suffix(".py")), "line": 9, "function": "handle"}
     assert [place["line"] for place in finding["places"]] == [9, 10, 11]
     assert finding["dependence"]["verdict"] == "independent"
     assert finding["dependence"]["evidence"]
