@@ -90,6 +90,27 @@ def test_what_is_not_imported_stays_unknown(plainly: Execute, recorded: Execute,
     assert recorded(tmp_path / "main.py") == plainly(tmp_path / "main.py")
 
 
+def test_a_program_may_keep_the_finders_of_modules_behind_one_of_its_own(
+    plainly: Execute, recorded: Execute, tmp_path: Path
+) -> None:
+    source = """
+        import sys
+        class Guard:
+            finders = list(sys.meta_path)
+            def find_spec(self, name, path, target=None):
+                for finder in self.finders:
+                    spec = finder.find_spec(name, path, target)
+                    if spec is not None:
+                        return spec
+        sys.meta_path[:] = [Guard()]
+        import sqlite3, urllib.request
+        print(sqlite3.connect(":memory:").execute("select 1").fetchone(), urllib.request.__name__)
+    """
+    path = tmp_path / "main.py"
+    path.write_text(textwrap.dedent(source))
+    assert recorded(path) == plainly(path)
+
+
 def test_errors_of_the_program_itself_are_printed_as_ever(plainly: Execute, recorded: Execute, tmp_path: Path) -> None:
     source = """
         import time

@@ -71,8 +71,10 @@ class Importer:
             return None
         self._finding.add(name)
         try:
-            # Those before this one have been asked already.
-            for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:
+            # Those before this one have been asked already. Where it is not among them, a program that keeps the
+            # finders behind one of its own asks, or a recording ends in another thread.
+            finders = list(sys.meta_path)
+            for finder in finders[finders.index(self) + 1 :] if self in finders else ():
                 find = getattr(finder, "find_spec", None)
                 spec: ModuleSpec | None = find(name, path, target) if find else None
                 if spec is not None:
