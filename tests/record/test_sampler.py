@@ -48,7 +48,7 @@ def test_grpc_call_waits_at_the_users_line(recording: Record) -> None:
         import grpc
 
         def slow(request, context):
-            time.sleep(0.15)
+            time.sleep(0.4)
             return b"pong"
 
         handler = grpc.method_handlers_generic_handler("svc", {"Ping": grpc.unary_unary_rpc_method_handler(slow)})
