@@ -6,6 +6,7 @@ Read are the semantic conventions, those before the names became stable too, Ope
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -32,6 +33,20 @@ _DATABASES = frozenset({
     "pymemcache", "pymongo", "pymssql", "pymysql", "redis", "sqlalchemy", "sqlite3", "tortoiseorm",
 })  # fmt: skip
 """Instrumentations that give their attributes to recording spans only: without a provider there is none of them."""
+
+_STANDARD_SQL = frozenset({
+    "cassandra", "cockroachdb", "db2", "ibm.db2", "microsoft.sql_server", "mssql", "oracle", "oracle.db", "other_sql",
+    "postgresql", "redshift", "aws.redshift", "sqlite", "trino",
+})  # fmt: skip
+"""Systems (`db.system.name`) in whose strings a backslash is a character like any other."""
+
+_SQL = _STANDARD_SQL | {
+    "bigquery", "clickhouse", "databricks", "gcp.spanner", "hive", "mariadb", "mysql", "snowflake", "spanner",
+    "sparksql",
+}  # fmt: skip
+"""Systems whose statements are SQL, so that the values in them can be told from the rest."""
+
+_COMMAND = re.compile(r"[A-Za-z][A-Za-z.]{1,19}(?=\s|$)")
 
 Facts = Mapping[str, Any]
 
@@ -115,10 +130,16 @@ def _db(facts: Facts) -> Description:
         server__address=("server.address", "net.peer.name"),
     )
     statement = _any(facts, "db.query.text", "db.statement")
-    if statement:
-        summary = redact.query_summary(str(statement))
-        attributes |= {"db.query.text": redact.query(str(statement)), "db.query.summary": summary}
+    system = str(attributes.get("db.system.name", "other_sql")).lower()
+    if statement and system in _SQL:
+        summary = redact.query_summary(str(statement), system not in _STANDARD_SQL)
+        text = redact.query(str(statement), system not in _STANDARD_SQL)
+        attributes |= {"db.query.text": text, "db.query.summary": summary}
         return Description(summary, attributes)
+    if statement:  # of another language: what is a value in it cannot be told, but for its first word
+        command = _COMMAND.match(str(statement))
+        summary = command.group().upper() if command else system.upper()
+        return Description(summary, attributes | {"db.query.summary": summary})
     parts = _any(facts, "db.operation.name", "db.operation"), _any(facts, "db.collection.name")
     summary = " ".join(str(part) for part in parts if part) or redact.query_summary(_name(facts))
     return Description(summary, attributes | {"db.query.summary": summary})
