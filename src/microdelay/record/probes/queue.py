@@ -32,9 +32,10 @@ def _get(get: Callable[..., Any]) -> Callable[..., Any]:
             item = get(self, block, timeout)
         except BaseException as error:
             hide(error)
-            ended(QUEUE, "Queue.get", start_ns, error)
+            if block:
+                ended(QUEUE, "Queue.get", start_ns, error)
             raise
-        if now() - start_ns >= FLOOR_NS:
+        if block and now() - start_ns >= FLOOR_NS:
             ended(QUEUE, "Queue.get", start_ns)
         return item
 
@@ -50,9 +51,10 @@ def _put(put: Callable[..., Any]) -> Callable[..., Any]:
             result = put(self, item, block, timeout)
         except BaseException as error:
             hide(error)
-            ended(QUEUE, "Queue.put", start_ns, error)
+            if block:
+                ended(QUEUE, "Queue.put", start_ns, error)
             raise
-        if now() - start_ns >= FLOOR_NS:
+        if block and now() - start_ns >= FLOOR_NS:
             ended(QUEUE, "Queue.put", start_ns)
         return result
 
