@@ -374,6 +374,14 @@ def test_of_workers_that_do_jobs_themselves_each_job(recording: Record) -> None:
     assert [pauses(trace) for trace in traces] == [["asyncio.sleep", "asyncio.sleep"]] * 8
 
 
+def test_there_may_be_more_workers_than_jobs(recording: Record) -> None:
+    job = "await asyncio.sleep(0.001); await asyncio.sleep(0.002)"
+    program = WORKERS.replace("JOB", job).replace("range(2)", "range(7)").replace("range(8)", "range(9)")
+    traces = [trace for trace in assemble(recording(program)) if trace.spans]
+    assert summary(traces) == ({"worker"}, 9)
+    assert [pauses(trace) for trace in traces] == [["asyncio.sleep", "asyncio.sleep"]] * 9
+
+
 def test_a_unit_that_takes_answers_from_a_queue_of_its_own_is_no_loop(recording: Record) -> None:
     traces = assemble(
         recording(

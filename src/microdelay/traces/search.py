@@ -124,10 +124,14 @@ def _loops(recording: Recording) -> Gaps:
             taken[span.invocation, span.site].append(span)
             if any(begin < span.end_ns and span.start_ns < end for begin, end in started.get(span.invocation, ())):
                 helped.add(span.invocation)
+    jobs = {
+        place: spans for place, spans in taken.items() if place[0] in recording.invocations and place[0] not in helped
+    }
+    often = {_key(recording.invocations[call]) for (call, _), spans in jobs.items() if len(spans) >= MIN_JOBS}
     return {  # of several places the one where it took most
         call: spans
-        for (call, _), spans in sorted(taken.items(), key=lambda each: len(each[1]))
-        if len(spans) >= MIN_JOBS and call in recording.invocations and call not in helped
+        for (call, _), spans in sorted(jobs.items(), key=lambda each: len(each[1]))
+        if _key(recording.invocations[call]) in often
     }
 
 
@@ -148,6 +152,9 @@ def _started(recording: Recording) -> Mapping[int, Sequence[tuple[int, int]]]:
 
 
 def _jobs(call: Invocation, gaps: Sequence[Span]) -> Iterator[Piece]:
+    if not gaps:
+        yield Piece(call, call.start_ns, call.end_ns)
+        return
     for gap, following in zip(gaps, [*gaps[1:], None], strict=True):
         end_ns = following.start_ns if following is not None else call.end_ns
         if end_ns > gap.end_ns:
