@@ -24,7 +24,6 @@ LONG = """
     def flush(): session._session.writer.flush()
 
     microdelay.start(sys.argv[1], max_bytes=100_000, keep=2)
-    session._session.writer._stopping.acquire(blocking=False)
     thread = threading.Thread(target=lambda: None)
     thread.start()
     thread.join()

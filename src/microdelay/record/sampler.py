@@ -8,18 +8,18 @@ measures itself and looks less often where it takes more than its share.
 from __future__ import annotations
 
 import _thread
-import signal
 import sys
 from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
 from microdelay.record import activities, calls
+from microdelay.record.background import Background
 from microdelay.record.events import SAMPLE, cpu_now, now, push, state
 from microdelay.record.layout import PROBED, STILL
 from microdelay.record.packages import OURS, package_of
 from microdelay.record.patches import WRAPPER_FILE
-from microdelay.record.threads import clock_of, current_frames, read_clock, wait_for_end
+from microdelay.record.threads import clock_of, current_frames, read_clock
 from microdelay.record.trouble import stand_aside
 
 INTERVAL_SECONDS = 0.01
@@ -48,9 +48,6 @@ MIN_SWITCH_SECONDS = 0.001
 
 MAX_FRAMES = 3_000
 """That one look at all threads goes through: 1-2 ms, in which the program stands."""
-
-END_SECONDS = 5.0
-"""That a fork or the program's end waits for a look under way."""
 
 _WORK = activities.work_on.__code__
 
@@ -120,9 +117,7 @@ class Sampler:
     """Owns the thread; `start()` and `pause()` may be called in turn, `facts()` says what it did and cost."""
 
     def __init__(self) -> None:
-        self._stopping = _thread.allocate_lock()  # held while the thread is to go on
-        self._running = _thread.allocate_lock()  # held from the thread's start to its end
-        self._thread = self._native_id = 0
+        self._thread = Background(self._run)
         self._seconds = INTERVAL_SECONDS
         self._seen: dict[int, _Seen] = {}
         self._left = 0
@@ -130,19 +125,8 @@ class Sampler:
 
     def start(self) -> None:
         """Begin to look, or go on. Does nothing where threads run without a common lock: frames cannot be held."""
-        if not getattr(sys, "_is_gil_enabled", lambda: True)() or not self._running.acquire(blocking=False):
-            return
-        self._stopping.acquire(blocking=False)
-        try:
-            # As the writer's thread: none of the program's signals, none of its `threading.enumerate()`.
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-            try:
-                _thread.start_new_thread(self._run, ())
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        except RuntimeError as error:
-            self._running.release()
-            stand_aside("start sampler", error)
+        if getattr(sys, "_is_gil_enabled", lambda: True)():
+            self._thread.start()
 
     def start_after(self, wake: Callable[[], None] | None) -> Callable[[], None] | None:
         """Give what begins to look when the writer's thread is waked; where that runs already, begin now."""
@@ -159,14 +143,7 @@ class Sampler:
 
     def pause(self) -> None:
         """End the thread; what it has seen is queued."""
-        if self._thread == _thread.get_ident():
-            return  # the program forks in a destructor that happened to run here
-        if self._stopping.locked():
-            self._stopping.release()
-        if self._running.acquire(timeout=END_SECONDS):
-            self._running.release()
-            wait_for_end(self._native_id)
-            self._native_id = 0
+        self._thread.stop()
 
     def abandon(self) -> None:
         """Forget the parent's threads in a forked child."""
@@ -183,11 +160,10 @@ class Sampler:
         }
 
     def _run(self) -> None:
-        self._thread, self._native_id = _thread.get_ident(), _thread.get_native_id()
         before, cpu_before = now(), cpu_now()
         spent, awake = self._spent_ns, self._awake_ns
         try:
-            while not self._stopping.acquire(timeout=self._seconds):
+            while self._thread.goes_on_after(self._seconds):
                 at = now()
                 late = max(0, at - before - round(self._seconds * 1e9))
                 self._look(at, late if late >= LATE_NS else 0)
@@ -205,8 +181,6 @@ class Sampler:
             for seen in self._seen.values():
                 seen.leave()
             self._seen.clear()
-            self._thread = 0
-            self._running.release()
 
     def _adapt(self, spent_ns: int, awake_ns: int) -> None:
         share = spent_ns / (awake_ns or 1)
@@ -222,7 +196,7 @@ class Sampler:
         self._late_ns += late
         self._left = MAX_FRAMES
         frames = current_frames()
-        del frames[self._thread]  # this very frame, which would hold itself by its variable, and all others with it
+        del frames[_thread.get_ident()]  # this very frame: its variable would hold itself and all others
         for thread, frame in frames.items():
             self._see(thread, frame, at, late)
         if len(self._seen) > len(frames):

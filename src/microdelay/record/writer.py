@@ -7,12 +7,12 @@ What has been handed to the operating system survives `kill -9`: a killed progra
 from __future__ import annotations
 
 import _thread
-import signal
 import time
 from collections.abc import Callable
 from typing import Any
 
 from microdelay.record import layout
+from microdelay.record.background import END_SECONDS, Background
 from microdelay.record.continuity import Continuity
 from microdelay.record.encode import Encoder
 from microdelay.record.events import Label, gatherers, state
@@ -20,14 +20,10 @@ from microdelay.record.output import FullError, Output
 from microdelay.record.sampling import Sampling, Sink
 from microdelay.record.settings import Settings
 from microdelay.record.source import sources
-from microdelay.record.threads import wait_for_end
 from microdelay.record.trouble import stand_aside
 
 FLUSH_SECONDS = 0.5
 """Between two flushes; half of what a killed program may lose."""
-
-END_SECONDS = 5.0
-"""That the end of a program waits for a flush under way."""
 
 LEAVE_SECONDS = 0.2
 """That `os._exit` and the like are held up to write what is queued."""
@@ -67,9 +63,7 @@ class Writer:
     def _new_locks(self) -> None:
         self._writing = _thread.allocate_lock()
         self._starting = _thread.allocate_lock()
-        self._stopping = _thread.allocate_lock()  # held while the thread is to go on
-        self._running = _thread.allocate_lock()  # held from the thread's start to its end
-        self._native_id = 0
+        self._thread = Background(self._run)
 
     def say_again(self) -> None:
         """Write META once more with the next batch: it has changed."""
@@ -105,40 +99,20 @@ class Writer:
             if state.wake is None:
                 return
             state.wake = None
-            if not self._running.acquire(blocking=False):
-                return
-            self._stopping.acquire(blocking=False)
-            # A signal that the program blocks to wait for it must not find a thread that does not block it.
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-            try:
-                # Not a `threading.Thread`: programs wait for all of those, or count them.
-                _thread.start_new_thread(self._run, ())
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        except RuntimeError as error:  # no more threads: what fits into the queue is written at the end
-            self._running.release()
-            stand_aside("start writer", error)
+            self._thread.start()  # if it cannot: what fits into the queue is written at the end
         finally:
             self._starting.release()
 
     def pause(self) -> None:
         """End the thread, so that a fork finds a program with no more threads than its own."""
         if state.wake is None:
-            self._stop()
+            self._thread.stop()
         state.wake = None
 
     def resume(self) -> None:
         """Go on after a fork, in the parent."""
-        if self._output.is_open and not self._running.locked():
+        if self._output.is_open and not self._thread.is_running:
             state.wake = self._begin
-
-    def _stop(self) -> None:
-        if self._stopping.locked():
-            self._stopping.release()
-        if self._running.acquire(timeout=END_SECONDS):
-            self._running.release()
-            wait_for_end(self._native_id)
-            self._native_id = 0
 
     def follow(self, meta: dict[str, Any]) -> None:
         """Go on in a forked child, as another process that writes to the same file."""
@@ -152,7 +126,7 @@ class Writer:
     def finish(self) -> None:
         """Write what is queued and the end of the recording, and close the file."""
         state.wake = None
-        self._stop()
+        self._thread.stop()
         with self._writing:
             self._end(END_SECONDS)
             self._output.close()
@@ -171,19 +145,15 @@ class Writer:
         self._output.close()
 
     def _run(self) -> None:
-        self._native_id = _thread.get_native_id()
-        try:
-            while not self._stopping.acquire(timeout=FLUSH_SECONDS):
-                self.flush()
-                if self.look is not None:
-                    self.look()
-        finally:
-            self._running.release()
+        while self._thread.goes_on_after(FLUSH_SECONDS):
+            self.flush()
+            if self.look is not None:
+                self.look()
 
     def flush(self) -> None:
         """Write what is queued now, unless it is to stop; a file that cannot be written to ends the recording."""
         with self._writing:
-            self._guarded(lambda: self._drain(END_SECONDS, lambda: not self._stopping.locked()))
+            self._guarded(lambda: self._drain(END_SECONDS, lambda: self._thread.is_asked_to_stop))
 
     def _guarded(self, write: Callable[[], None]) -> None:
         if not self._output.is_open:
