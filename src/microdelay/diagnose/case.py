@@ -43,6 +43,18 @@ class Case:
             found[trace.id] = [span for span in trace.spans if not self.inside_wait(span)]
         return found
 
+    @cached_property
+    def _by_kind(self) -> Mapping[str, Sequence[tuple[Trace, Span]]]:
+        found: dict[str, list[tuple[Trace, Span]]] = defaultdict(list)
+        for trace in self.traces:
+            for span in trace.spans:
+                found[span.kind].append((trace, span))
+        return found
+
+    def spans_of(self, *kinds: str) -> Sequence[tuple[Trace, Span]]:
+        """Give the spans of some kinds with their traces: trace by trace, kind by kind, by start."""
+        return [each for kind in kinds for each in self._by_kind.get(kind, ())]
+
     def inside_wait(self, span: Span) -> bool:
         """Tell whether a span is part of a request or of a log call."""
         recording = self.recording

@@ -9,15 +9,47 @@ from urllib.parse import urlsplit
 from zlib import crc32
 
 from microdelay.errors import UsageError
-from microdelay.spans import CODEC, CONNECT, DB, DNS, GC, HTTP, IMPORT, INTERNAL, LOG, SETUP, SLEEP, TLS, Place, Span
+from microdelay.spans import (
+    AGENT,
+    CODEC,
+    CONNECT,
+    DB,
+    DNS,
+    GC,
+    HTTP,
+    IMPORT,
+    INTERNAL,
+    JOIN,
+    LLM,
+    LOCK,
+    LOG,
+    POOL,
+    PROCESS,
+    QUEUE,
+    SETUP,
+    SLEEP,
+    TELEMETRY,
+    TLS,
+    TOOL,
+    Place,
+    Span,
+)
 
-_OPTION = re.compile(r"\s+(at (?P<line>\d+)|(?P<key>status|client|input|output)=(?P<value>\S+))\s*$")
+_OPTION = re.compile(
+    r"\s+(at (?P<line>\d+)|(?P<key>status|client|input|output|size|rows|tools|seconds|error)=(?P<value>\S+))\s*$"
+)
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "QUERY")
 _TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE)\s+(\w+)", re.IGNORECASE)
 _WORDS = {
     "connect": CONNECT, "dns": DNS, "tls": TLS, "sleep": SLEEP, "log": LOG, "cpu": INTERNAL, "codec": CODEC,
-    "setup": SETUP, "import": IMPORT, "gc": GC,
+    "setup": SETUP, "import": IMPORT, "gc": GC, "pool": POOL, "lock": LOCK, "queue": QUEUE, "join": JOIN,
+    "process": PROCESS, "telemetry": TELEMETRY, "tool": TOOL, "agent": AGENT, "llm": LLM,
 }  # fmt: skip
+_SHOWN = {
+    "log": "handler", "connect": "server.address", "dns": "server.address", "tls": "server.address",
+    "tool": "gen_ai.tool.name", "agent": "gen_ai.agent.name", "llm": "gen_ai.request.model",
+}  # fmt: skip
+_NUMBERS = {"rows": "db.response.returned_rows", "tools": "microdelay.tool_calls"}
 
 Attributes = dict[str, str | int | float | bool]
 
@@ -32,6 +64,7 @@ class Declared:
     attributes: Attributes
     input: str = "same"
     output: str = "same"
+    error: str = ""
 
 
 def declared(text: str, number: int) -> Declared:
@@ -45,18 +78,22 @@ def declared(text: str, number: int) -> Declared:
         text = text[: found.start()]
     word, _, rest = text.strip().partition(" ")
     line = int(options.pop("line", number))
-    values = {key: options.pop(key) for key in ("input", "output") if key in options}
+    values = {key: options.pop(key) for key in ("input", "output", "error") if key in options}
     if word in _METHODS:
         name, attributes = _http(word, rest.strip(), options)
         return Declared(HTTP, name, line, attributes, **values)
     if word in ("sql", "fetch"):
         name, attributes = _sql(word, rest.strip())
-        return Declared(DB, name, line, attributes, **values)
+        return Declared(DB, name, line, attributes | _told(options), **values)
     if word in _WORDS:
-        shown = {"log": "handler", "connect": "server.address", "dns": "server.address", "tls": "server.address"}
-        made: Attributes = {shown[word]: rest.strip()} if word in shown else {}
-        return Declared(_WORDS[word], rest.strip() or word, line, made, **values)
+        made: Attributes = {_SHOWN[word]: rest.strip()} if word in _SHOWN else {}
+        return Declared(_WORDS[word], rest.strip() or word, line, made | _told(options), **values)
     raise UsageError(f"a declaration begins with an HTTP method, sql, fetch or {', '.join(_WORDS)}, not {word!r}")
+
+
+def _told(options: dict[str, str]) -> Attributes:
+    """Give what options say in numbers, under the names that the recorder uses."""
+    return {_NUMBERS.get(key, key): float(value) if key == "seconds" else int(value) for key, value in options.items()}
 
 
 def _http(method: str, url: str, options: dict[str, str]) -> tuple[str, Attributes]:
@@ -69,6 +106,8 @@ def _http(method: str, url: str, options: dict[str, str]) -> tuple[str, Attribut
         "http.response.status_code": int(options.get("status", "200")),
         "client": options.get("client", "requests"),
     }
+    if "size" in options:
+        attributes["http.response.body.size"] = int(options["size"])
     return f"{method} {parts.path or '/'}", attributes
 
 
@@ -111,6 +150,7 @@ class Described:
             attributes=what.attributes,
             input=self._value(what.input, f"in {what.name} {what.attributes.get('server.address')}", name),
             output=self._value(what.output, f"out {what.name}", name),
+            error=what.error,
         )
 
     def _value(self, how: str, text: str, name: str) -> int:

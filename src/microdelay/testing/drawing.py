@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 
 from microdelay.errors import UsageError
-from microdelay.spans import TRACE, Span
+from microdelay.spans import JOIN, TRACE, Span
 from microdelay.testing.declare import Declared, Described, declared
 from microdelay.traces.model import Activity, Invocation, Recording, Step
 
@@ -22,7 +22,7 @@ _LANE = re.compile(r"^\s*(\w+)\s*\|(.*)$")
 _DECLARATION = re.compile(r"^\s*([A-Za-z]\w*):\s+(.+)$")
 _SPAN = re.compile(r"\[\s*([A-Za-z]\w*)\s*\]|(([A-Za-z])\3*)")
 _UNITS = {"us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
-_RUN, _AWAIT = "#", "."
+_RUN, _AWAIT, _QUEUED = "#", ".", "~"
 FILE = "agent.py"
 FUNCTION = "work"
 
@@ -33,8 +33,9 @@ def draw(text: str, folder: str | os.PathLike[str] = "") -> Recording:
     A line is an activity: its name, `|`, and what it does, one character for 10 ms (or as a line `1 character = 1 ms`
     says). `[name ]` is a span from bracket to bracket, `aaa` one of the name `a`. Spans inside others are drawn in
     another line of the same activity. Below, each name is declared: `METHOD URL`, `sql STATEMENT`, `fetch STATEMENT`,
-    `connect HOST:PORT`, `dns HOST`, `tls HOST`, `sleep`, `log HANDLER`, `codec NAME`, `setup NAME`,
-    `import NAME`, `gc`, `cpu`.
+    `connect HOST:PORT`, `dns HOST`, `tls HOST`, `sleep`, `log HANDLER`, `codec NAME`, `setup NAME`, `import NAME`,
+    `gc`, `cpu`, `pool NAME`, `lock NAME`, `queue NAME`, `process NAME`, `telemetry NAME`, `llm MODEL`,
+    `tool NAME`, `agent NAME`, and `join LANE LANE` for waiting until other lanes have ended.
 
         main  |[weather ][finance   ][crm     ]
         main  | cc        cc          cc
@@ -44,7 +45,8 @@ def draw(text: str, folder: str | os.PathLike[str] = "") -> Recording:
         c: connect weather:80
 
     After a declaration may stand `at LINE` (of the user's file, else each name has a line of its own), `status=500`,
-    `client=httpx`, and what is known of the values that went in and came out: `input=` and `output=` are `same` for
+    `client=httpx`, `size=BYTES`, `rows=NUMBER`, `tools=NUMBER` (asked for by a model), `seconds=` (of a sleep),
+    `error=Timeout`, and what is known of the values that went in and came out: `input=` and `output=` are `same` for
     every span of the name (the default), `each` for different ones, or `none` where they were not recorded.
 
     A line `trace` marks the executions of the unit of work: `trace |[one   ][two   ]`; without it the whole is one.
@@ -54,6 +56,13 @@ def draw(text: str, folder: str | os.PathLike[str] = "") -> Recording:
         a     |##......##
         a     |  [get ]
         b     |..#####...
+
+    `~` at the beginning of a lane makes it work that the first lane gave to a pool, and that waits for its turn:
+
+        main  |[wait      ]
+        one   |~[get ]
+        two   |~~~~~~[get ]
+        wait: join one two
 
     After a line `---` the user's source may follow, which is written to `folder` so that places mean something.
 
@@ -90,7 +99,10 @@ class _Drawing:
         if self._traces():
             placed += self._marked(ids, invocations, lives, len(placed))
         placed.sort(key=lambda span: (span.start_ns, -span.end_ns, span.id))
-        return Recording(placed, invocations, activities, steps)
+        joins = {
+            span.id: [ids[name] for name in span.name.split() if name in ids] for span in placed if span.kind == JOIN
+        }
+        return Recording(placed, invocations, activities, steps, joins)
 
     def _line(self, line: str) -> None:
         if not line.strip():
@@ -123,14 +135,25 @@ class _Drawing:
         tasks = [name for name in names if any(_is_task(line) for line in self.lanes[name])]
         loop = len(names) + 1 if tasks else 0
         for number, name in enumerate(names, 1):
-            kind, parent = ("task", loop) if name in tasks else ("thread", 0)
-            activities[number] = Activity(number, kind, name, parent, 0, 0, self._end())
+            activities[number] = self._given_away(number, name) or Activity(
+                number, "task" if name in tasks else "thread", name, loop if name in tasks else 0, 0, 0, self._end()
+            )
             for line in self.lanes[name]:
                 if _is_task(line):
                     steps[number] = list(self._steps(number, line, described))
         if loop:
             activities[loop] = Activity(loop, "thread", "loop", 0, 0, 0, self._end())
         return activities, steps
+
+    def _given_away(self, number: int, name: str) -> Activity | None:
+        """Give the activity of a lane that waits for its turn in a pool before it begins."""
+        line = self.lanes[name][0]
+        begun = len(line) - len(line.lstrip(f" {_QUEUED}"))
+        if _QUEUED not in line[:begun]:
+            return None
+        created, end = line.index(_QUEUED), max(len(each.rstrip()) for each in self.lanes[name])
+        times = (created * self.unit_ns, begun * self.unit_ns, end * self.unit_ns)
+        return Activity(number, "work", name, 1, *times, invocation=1)
 
     def _steps(self, activity: int, line: str, described: Described) -> Iterator[Step]:
         runs = [(found.start() * self.unit_ns, found.end() * self.unit_ns) for found in re.finditer("#+", line)]
