@@ -6,7 +6,16 @@ import ast
 import textwrap
 
 import pytest
-from tests.diagnose.flow_cases import FUNCTIONS_BESIDE, LATER_TURNS, LOOPS, NOT_INDEPENDENT, PAIRS, UNKNOWN
+from tests.diagnose import flow_twins
+from tests.diagnose.flow_cases import (
+    FUNCTIONS_BESIDE,
+    INDEPENDENT,
+    LATER_TURNS,
+    LOOPS,
+    NOT_INDEPENDENT,
+    PAIRS,
+    UNKNOWN,
+)
 
 from microdelay.diagnose.dataflow import flow
 from microdelay.diagnose.dataflow.source import Module
@@ -88,3 +97,23 @@ def test_a_loop_that_never_settles_ends_in_time() -> None:
         source = f"for x{depth} in xs:\n" + textwrap.indent(source, "  ")
     module = parsed(source)
     check(flow.in_loop(module, marked(module, "again")), UNKNOWN)
+
+
+def judged(source: str, beside: str, *, in_loop: bool) -> flow.Verdict:
+    module = parsed(source, beside)
+    if in_loop:
+        return flow.in_loop(module, marked(module, "again"))
+    return flow.between(module, marked(module, "first"), marked(module, "second"))
+
+
+@pytest.mark.parametrize(
+    ("in_loop", "dependent", "independent", "beside"),
+    [
+        pytest.param(in_loop, one, other, "".join(beside), id=name)
+        for in_loop, cases in ((False, flow_twins.PAIRS), (True, flow_twins.LOOPS))
+        for name, one, other, *beside in cases
+    ],
+)
+def test_twins(*, in_loop: bool, dependent: str, independent: str, beside: str) -> None:
+    check(judged(dependent, beside, in_loop=in_loop), NOT_INDEPENDENT)
+    check(judged(independent, beside, in_loop=in_loop), INDEPENDENT)

@@ -214,7 +214,21 @@ def _written(module: Module, body: Body) -> tuple[frozenset[Path], bool]:
             anything |= isinstance(node.func, ast.Name) and node.func.id in BY_NAME
             for each in _may_take(module, node):
                 note(each)
+    found.update(_defaults_changed(module, body))
     return frozenset(found), anything
+
+
+def _defaults_changed(module: Module, body: Body) -> Iterator[Path]:
+    """Give the function itself where it keeps something in a default of its own: `def note(x, seen=[])`."""
+    if isinstance(body, ast.Lambda):
+        return
+    spec = body.args
+    named = [*spec.posonlyargs, *spec.args]
+    pairs = [*zip(named[len(named) - len(spec.defaults) :], spec.defaults, strict=True)]
+    pairs += [(each, value) for each, value in zip(spec.kwonlyargs, spec.kw_defaults, strict=True) if value is not None]
+    for parameter, default in pairs:
+        if isinstance(default, (ast.List, ast.Dict, ast.Set)) and changes(module, body, parameter.arg):
+            yield (body.name,)
 
 
 def _may_take(module: Module, node: ast.Call) -> Iterator[ast.expr]:

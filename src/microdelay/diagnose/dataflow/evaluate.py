@@ -6,9 +6,10 @@ import ast
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from microdelay.diagnose.dataflow.apart import dotted, is_pacing
 from microdelay.diagnose.dataflow.callees import Reads, called, reads_of
 from microdelay.diagnose.dataflow.keeping import FILES, Keeping, Scope
-from microdelay.diagnose.dataflow.names import OPENING, PACING, STOPS_EARLY, TAKES_ALL
+from microdelay.diagnose.dataflow.names import OPENING, STOPS_EARLY, TAKES_ALL
 from microdelay.diagnose.dataflow.source import COMPREHENSIONS, LOOPS, names_read, without_await
 from microdelay.diagnose.dataflow.taint import (
     ANY_ITEM,
@@ -53,6 +54,7 @@ class Evaluator:
     def __post_init__(self) -> None:
         self.module = self.question.module
         self.first, self.second = self.question.first, self.question.second
+        self._first = without_await(self.first)
         self._asked = without_await(self.second) if self.second is not None else None
         self.scope = Scope(self.module, self.module.scope(self.first))
         self.around_first = frozenset(self.module.ancestors(self.first))
@@ -158,12 +160,22 @@ class Evaluator:
         if path is None:
             return strongest([self.value(node.value, state), index])
         mark = self._noted(state.read(path))
+        if not mark.level and path[:-1]:
+            mark = self._looked_up(node, path, state)
         if not mark.level and isinstance(node, ast.Attribute) and path[0] in ("self", "cls"):
             mark = self._own_part(node.attr, path[:-1], state)  # a property is a method without brackets
         if not mark.level and isinstance(node, ast.Attribute):
             properties = self.module.properties.get(node.attr, ())
             mark = strongest(self.scope.read_by(each, state) for each in properties)
         return strongest([mark, index])
+
+    def _looked_up(self, node: ast.AST, path: Path, state: State) -> Mark:
+        """Give the mark of a part that a class of this module may make of others: `__getitem__`, `__getattr__`."""
+        makers = ("__getitem__",) if isinstance(node, ast.Subscript) else ("__getattr__", "__getattribute__")
+        if not any(self.module.functions.get(each) for each in makers):
+            return CLEAN
+        whole = state.read(path[:-1])
+        return Mark(min(whole.level, MAYBE), whole.name, whole.line)
 
     def _own_part(self, name: str, path: Path, state: State) -> Mark:
         """Give the mark of what a method of the same object makes of its parts."""
@@ -190,9 +202,9 @@ class Evaluator:
         decided = strongest([given, *self.conditions, *deciding(state)])
         if decided.level or function.level:
             Keeping(self.scope, node, decided, function, state).note(marks)
-        if state.active and node is not self._asked and PACING.search(_dotted(node.func)) and name != "wait_for":
+        if state.active and node not in (self._asked, self._first) and is_pacing(self.module, node):
             self.keep_apart(
-                state, f"`{_dotted(node.func)}` in line {node.lineno} keeps the calls apart, perhaps on purpose"
+                state, f"`{dotted(node.func)}` in line {node.lineno} keeps the calls apart, perhaps on purpose"
             )
         files = state.held.get(FILES, CLEAN) if name in OPENING else CLEAN
         return strongest([function, given, Mark(files.level, "the file" if files.level else "", files.line)])
@@ -241,7 +253,7 @@ class Evaluator:
         for turn in self.turns(node, inner):
             before = inner.copy(), mark
             inner.turned |= bool(turn) and inner.active and node in self.around_both
-            if turn and stops and inner.active:
+            if turn and stops and inner.active and node in self.around_first:
                 level = CARRIES if "stops" in stops else MAYBE
                 inner.controls.setdefault(("turn", id(node)), Mark(level, "", 0, stops))
             mark = strongest([mark, self._elements(node, node.generators, inner, over)])
@@ -309,13 +321,13 @@ class Evaluator:
         mark = self.goes_over(head.iter, state) if over is None else strongest([over, self.items(head.iter, state)])
         self.bind_items(head.target, head.iter, mark, state)
         conditions = [self.decision(head.iter, mark, "how often the call in line {call}")]
-        conditions += [
-            self.decision(test, self.value(test, state), "whether the call in line {call}") for test in head.ifs
-        ]
+        tests = [self.value(test, state) for test in head.ifs]
+        for test, chosen in zip(head.ifs, tests, strict=True):
+            conditions.append(self.decision(test, chosen, "whether the call in line {call}"))
         self.conditions.extend(conditions)
         result = self._elements(node, rest, state)
         del self.conditions[len(self.conditions) - len(conditions) :]
-        return strongest([result, mark])
+        return strongest([result, mark, *tests])
 
     def assign(self, target: ast.AST, mark: Mark, value: ast.AST | None, state: State) -> None:
         """Bind a target to a value of that mark; what a decision on the answer binds, carries the answer too."""
@@ -387,13 +399,6 @@ def names_stored(node: ast.AST) -> set[str]:
 
 def _evaluated(node: ast.AST) -> bool:
     return isinstance(node, (ast.expr, ast.keyword, ast.FormattedValue, ast.Slice))
-
-
-def _dotted(node: ast.AST) -> str:
-    if isinstance(node, ast.Attribute):
-        base = _dotted(node.value)
-        return f"{base}.{node.attr}" if base else node.attr
-    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _lazy(node: ast.GeneratorExp) -> str:

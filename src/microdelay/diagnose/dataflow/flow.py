@@ -12,6 +12,7 @@ import ast
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from microdelay.diagnose.dataflow import apart
 from microdelay.diagnose.dataflow.callees import Reads, is_dropped, local_names
 from microdelay.diagnose.dataflow.keeping import Scope
 from microdelay.diagnose.dataflow.source import COMPREHENSIONS, LOOPS, Body, Module, parameters, without_await
@@ -73,6 +74,9 @@ def between(
     if walk.unsettled is not None:
         line = getattr(walk.unsettled, "lineno", first.lineno)
         return Verdict(UNKNOWN, (f"the loop in line {line} hands on more from turn to turn than could be followed",))
+    ordered = apart.ordered_by(module, first, second)
+    if ordered:
+        return Verdict(UNKNOWN, (f"`{ordered}` makes one transaction of both calls, and may keep their order",))
     named = Scope(module, scope).by_name()
     if named is not None:
         why = f"`{ast.unparse(named.func)}` in line {named.lineno} reaches variables that the source does not name"

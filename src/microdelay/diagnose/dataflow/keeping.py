@@ -128,6 +128,9 @@ class Keeping:
     def _in_arguments(self, arguments: Sequence[tuple[ast.expr, Mark]]) -> None:
         if called(self.node) in WRITING:
             self._change(FILES)
+        for keyword in self.node.keywords:
+            if keyword.arg == "file" and (path := path_of(keyword.value)) is not None:  # print(answer, file=out)
+                self._change(path)
         functions = self.scope.resolved(self.node.func, self.state)
         if not functions and self._harmless():
             return

@@ -45,13 +45,30 @@ READING = re.compile(
 A client that is told something by a request and remembers it is seen by the values that flow, and by the method.
 """
 
-PACING = re.compile(r"(^|[._])(sleep|throttl\w*|\w*limiter|rate_?limit\w*|acquire|back_?off|wait)$", re.IGNORECASE)
+PACING = re.compile(
+    r"(^|[._])(sleep|throttl\w*|\w*limiter|rate_?limit\w*|acquire|back_?off|wait|pace|consume_token\w*|try_acquire)$",
+    re.IGNORECASE,
+)
 """Calls that keep other calls apart, perhaps on purpose."""
 
 KEEPING_APART = re.compile(
-    r"(lock|mutex|semaphore|\bsem\b|limiter|throttl|rate_?limit|transaction|atomic|\.begin\()", re.IGNORECASE
+    r"((?<!b)(?<!c)lock(?!out|er)|mutex|semaphore|(\b|_)sem\b|limiter|throttl|rate_?limit|turnstile|pacer|leaky|(\b|_)rate$|"
+    r"token_?bucket|transaction|atomic|\.begin\()",
+    re.IGNORECASE,
 )
-"""Context managers that let one call in at a time, or keep an order."""
+"""Context managers that let one call in at a time, or keep an order; `block` and `clock` are none."""
+
+IN_ORDER = re.compile(r"(transaction|atomic|savepoint|\.begin(_nested)?\()", re.IGNORECASE)
+"""Context managers and decorators that make one unit of what is done in them, in its order, on one connection."""
+
+TRACING = re.compile(r"(sentry|elasticapm|newrelic|ddtrace|tracer|datadog|opentelemetry)", re.IGNORECASE)
+"""Tools whose transactions are pieces of a trace and keep nothing apart."""
+
+POOLS = re.compile(r"(pool|engine|connections?)(\(\))?\.(acquire|get|connect|connection)\b", re.IGNORECASE)
+"""What takes a connection out of a pool: it waits only where the pool is empty."""
+
+STOPPING = re.compile(r"^(Stop|Done|Found(?!ation)|Finish|Exit|Complete|Break|End)|(Done|Finished|Completed)$")
+"""Exceptions that by their name are no failure: they say that all is done."""
 
 BY_NAME = names("eval exec globals locals")
 """Functions through which variables are read and written that the source does not name: nothing can be followed."""

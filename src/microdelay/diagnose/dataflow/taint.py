@@ -12,7 +12,7 @@ MAYBE: Final = 1
 CARRIES: Final = 2
 
 ANY_ITEM: Final = "[?]"
-"""An element of a container whose key the source does not say."""
+"""A part of an object that the source does not name: an element, or an attribute where its own method put it there."""
 
 Key = TypeVar("Key")
 
@@ -52,6 +52,8 @@ def path_of(node: ast.AST) -> Path | None:
         base = path_of(node.value)
         if node.attr == "__class__":  # what a class has, its objects have too
             return base
+        if node.attr == "__dict__":  # its items are the object's attributes
+            return (*base, ANY_ITEM) if base else None
         return (*base, f".{node.attr}") if base else None
     if isinstance(node, ast.Subscript):
         base = path_of(node.value)
@@ -67,9 +69,7 @@ def shown(path: Path) -> str:
 
 def overlap(one: Path, other: Path) -> bool:
     """Tell whether one path is, or may be, the other or a part of it."""
-    return all(
-        a == b or (a[0] == b[0] == "[" and ANY_ITEM in (a, b)) for a, b in zip(one, other, strict=False)
-    )  # fmt: skip
+    return all(a == b or ANY_ITEM in (a, b) for a, b in zip(one, other, strict=False))
 
 
 @dataclass(frozen=True, slots=True)

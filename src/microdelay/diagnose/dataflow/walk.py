@@ -6,8 +6,9 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from microdelay.diagnose.dataflow.apart import attempts, dotted, keeps_apart
 from microdelay.diagnose.dataflow.evaluate import Evaluator, Try, deciding
-from microdelay.diagnose.dataflow.names import ENDLESS, EXITS, HARMLESS_TESTS, KEEPING_APART
+from microdelay.diagnose.dataflow.names import ENDLESS, EXITS, HARMLESS_TESTS, STOPPING
 from microdelay.diagnose.dataflow.source import FUNCTIONS, LOOPS, Loop, names_read, without_await
 from microdelay.diagnose.dataflow.taint import CLEAN, MAYBE, Control, Link, Mark, State, joined, strongest
 
@@ -115,6 +116,9 @@ class Walk(Evaluator):
 
     def _raise(self, node: ast.Raise, state: State) -> None:
         self.value(node.exc, state)
+        if _stops(node):
+            for frame in self.loops:
+                self._decide(frame, node, state)
 
     def _break(self, node: ast.Break, state: State) -> None:
         self._decide(self.loops[-1], node, state)
@@ -146,6 +150,10 @@ class Walk(Evaluator):
         mark = strongest([*(self.value(each, state) for each in heads), *self.conditions, *deciding(state)])
         state.bind(node.name, mark, frozenset(Link((name,), False) for name in names_read(node) - {node.name}))
         state.functions[node.name] = frozenset({node})
+        made_of = self.scope.read_by(node, state)
+        for each in node.decorator_list if made_of.level else ():  # it may keep the function, and who has it call it
+            for name in names_read(each):
+                state.change((name,), Mark(MAYBE, name, node.lineno))
         return state
 
     _asyncfunctiondef = _functiondef
@@ -180,7 +188,7 @@ class Walk(Evaluator):
     def _ways_out(self, block: Sequence[ast.stmt], inner: bool = False) -> Iterator[tuple[Control, int]]:
         """Give each way out of a block: out of the function, the loop around it, or this turn of the loop."""
         for node in block:
-            if isinstance(node, ast.Return):
+            if isinstance(node, ast.Return) or (isinstance(node, ast.Raise) and _stops(node)):
                 yield ("function", 0), node.lineno
             elif isinstance(node, (ast.Break, ast.Continue)) and not inner and self.loops:
                 yield ("loop" if isinstance(node, ast.Break) else "turn", self.loops[-1].number), node.lineno
@@ -262,8 +270,10 @@ class Walk(Evaluator):
             mark = self.value(item.context_expr, state)
             text = ast.unparse(item.context_expr)
             quiet |= text.startswith(("suppress(", "contextlib.suppress("))
-            if KEEPING_APART.search(text):
+            if keeps_apart(self.module, item.context_expr):
                 self.keep_apart(state, f"`{text}` in line {node.lineno} lets one call in after the other")
+            elif attempts(self.module, node, item.context_expr):
+                self.keep_apart(state, f"line {node.lineno} may be one attempt of several at the same thing")
             if item.optional_vars is not None:
                 self.assign(item.optional_vars, mark, item.context_expr, state)
         if quiet:
@@ -351,7 +361,13 @@ def blocks(node: ast.AST) -> list[list[ast.stmt]]:
 
 def _fails(block: Sequence[ast.stmt]) -> bool:
     """Tell whether a block can only end in an exception."""
-    return bool(block) and (isinstance(block[-1], ast.Raise) or _ends_all(block[-1]))
+    return bool(block) and ((isinstance(block[-1], ast.Raise) and not _stops(block[-1])) or _ends_all(block[-1]))
+
+
+def _stops(node: ast.Raise) -> bool:
+    """Tell whether an exception says by its name that all is done, rather than that something failed."""
+    raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+    return raised is not None and bool(STOPPING.search(dotted(raised).rpartition(".")[2]))
 
 
 def _ends_all(node: ast.stmt) -> bool:

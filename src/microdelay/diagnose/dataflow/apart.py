@@ -1,0 +1,139 @@
+"""What keeps calls apart on purpose: pauses, rate limiters, locks, transactions, also inside the user's own helpers."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import lru_cache
+
+from microdelay.diagnose.dataflow.names import IN_ORDER, KEEPING_APART, PACING, POOLS, TRACING
+from microdelay.diagnose.dataflow.source import FUNCTIONS, LOOPS, Module, names_bound
+
+
+def is_pacing(module: Module, call: ast.Call) -> bool:
+    """Tell whether a call is made to let time pass or to wait for leave, by its name or by its function's source."""
+    name = dotted(call.func)
+    if PACING.search(name):
+        return not POOLS.search(name) and name.rpartition(".")[2] != "wait_for"
+    return any(paces(module, function) for function in meant(module, call.func))
+
+
+def keeps_apart(module: Module, head: ast.expr) -> bool:
+    """Tell whether a `with` lets one block in at a time, or after a while, by its name or by what it was made as."""
+    text = ast.unparse(head)
+    if TRACING.search(text) or POOLS.search(text):
+        return False
+    if KEEPING_APART.search(text):
+        return True
+    if isinstance(head, ast.Call):
+        return any(paces(module, function) for function in meant(module, head.func))
+    name = dotted(head).rpartition(".")[2]
+    return bool(name) and any(KEEPING_APART.search(made) for made in _made_as(module).get(name, ()))
+
+
+def ordered_by(module: Module, first: ast.AST, second: ast.AST) -> str:
+    """Give the transaction that stands around both of two calls, as it is written; "" where there is none."""
+    around = set(module.ancestors(second))
+    for node in module.ancestors(first):
+        if node in around and isinstance(node, (ast.With, ast.AsyncWith)):
+            heads = [item.context_expr for item in node.items]
+        elif node in around and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            heads = node.decorator_list
+        else:
+            continue
+        for head in heads:
+            text = ast.unparse(head)
+            if IN_ORDER.search(text) and not TRACING.search(text):
+                return text
+    return ""
+
+
+def attempts(module: Module, block: ast.With | ast.AsyncWith, head: ast.expr) -> bool:
+    """Tell whether a block is one attempt of several: its context manager is what the loop around it goes over."""
+    if not isinstance(head, ast.Name):
+        return False
+    for node in module.ancestors(block):
+        if isinstance(node, FUNCTIONS):
+            return False
+        if isinstance(node, (ast.For, ast.AsyncFor)) and head.id in names_bound(node.target):
+            return True
+    return False
+
+
+@lru_cache(4096)
+def paces(module: Module, body: ast.AST) -> bool:
+    """Tell whether a function, or the methods of a class by which a `with` enters it, waits for time or for leave.
+
+    What it does where something failed does not count: a pause before another attempt keeps no other calls apart.
+    """
+    waiting: list[ast.AST] = [body]
+    seen: set[ast.AST] = set()
+    while waiting:
+        at = waiting.pop()
+        if at in seen:
+            continue
+        seen.add(at)
+        for node in _unless_failed(at):
+            if isinstance(node, ast.Call):
+                name = dotted(node.func)
+                if PACING.search(name) and not POOLS.search(name) and name.rpartition(".")[2] != "wait_for":
+                    return True
+                waiting += meant(module, node.func)
+            elif isinstance(node, (ast.With, ast.AsyncWith)):
+                for item in node.items:
+                    head = item.context_expr
+                    if not isinstance(head, ast.Call) and keeps_apart(module, head):
+                        return True
+                    text = ast.unparse(head)
+                    if KEEPING_APART.search(text) and not (TRACING.search(text) or POOLS.search(text)):
+                        return True
+    return False
+
+
+def _unless_failed(body: ast.AST) -> Iterator[ast.AST]:
+    """Give the nodes of a function but for its handlers of exceptions and, in a loop, its attempts."""
+    waiting = list(ast.iter_child_nodes(body))
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.ExceptHandler):
+            continue
+        if isinstance(node, LOOPS) and any(isinstance(each, ast.Try) for each in ast.walk(node)):
+            continue
+        yield node
+        waiting += ast.iter_child_nodes(node)
+
+
+def meant(module: Module, node: ast.AST) -> list[ast.AST]:
+    """Give the functions of the module that a call may mean by name; of a class, what enters it as a `with`."""
+    name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+    found: list[ast.AST] = list(module.functions.get(name, ()))
+    for method in ("__enter__", "__aenter__", "__call__"):
+        found += [
+            each
+            for each in module.functions.get(method, ())
+            if isinstance(around := module.parents[each], ast.ClassDef) and around.name == name
+        ]
+    return found
+
+
+@lru_cache(512)
+def _made_as(module: Module) -> dict[str, list[str]]:
+    """Give for each name and attribute of a module what it is given as a value anywhere, as it is written."""
+    found: dict[str, list[str]] = {}
+    for node in ast.walk(module.tree):
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Call):
+            text = ast.unparse(node.value.func)
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                if name := dotted(target).rpartition(".")[2]:
+                    found.setdefault(name, []).append(text)
+        elif isinstance(node, ast.arg) and node.annotation is not None:
+            found.setdefault(node.arg, []).append(ast.unparse(node.annotation))
+    return found
+
+
+def dotted(node: ast.AST) -> str:
+    """Give a name with the attributes looked up in it, as far as they are plain: `self.rate.acquire`."""
+    if isinstance(node, ast.Attribute):
+        base = dotted(node.value)
+        return f"{base}.{node.attr}" if base else node.attr
+    return node.id if isinstance(node, ast.Name) else ""
