@@ -12,6 +12,7 @@ from itertools import count
 from microdelay.errors import UsageError
 from microdelay.spans import JOIN, TRACE, Span
 from microdelay.testing.declare import Declared, Described, declared
+from microdelay.traces.columns import Spans
 from microdelay.traces.model import Activity, Invocation, Recording, Step
 
 DEFAULT_NS = 10_000_000
@@ -102,7 +103,7 @@ class _Drawing:
         joins = {
             span.id: [ids[name] for name in span.name.split() if name in ids] for span in placed if span.kind == JOIN
         }
-        return Recording(placed, invocations, activities, steps, joins)
+        return Recording(Spans.of(placed), invocations, activities, steps, joins)
 
     def _line(self, line: str) -> None:
         if not line.strip():

@@ -11,8 +11,12 @@ import os
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from microdelay.errors import UsageError
 from microdelay.spans import AGENT, SERVER, TRACE, Span
+from microdelay.traces.columns import SpanTable
+from microdelay.traces.index import Ints
 from microdelay.traces.model import Activity, Invocation, Recording, Trace
 from microdelay.traces.search import MIN_SHARE, Found, search, waiting
 
@@ -155,7 +159,9 @@ def _traces(recording: Recording, roots: Sequence[_Root]) -> list[Trace]:
 
 def _trace(recording: Recording, number: int, root: _Root) -> Trace:
     name, activity, start_ns, end_ns, invocation, whole = root
-    spans = [span for span in recording.within(activity, start_ns, end_ns) if span.end_ns <= end_ns]
+    table = recording.spans.table
+    rows = recording.lanes.within(activity, start_ns, end_ns)
+    pieces = [rows[table.end_ns[rows] <= end_ns]]
     members = {activity}
     outliving: list[Activity] = []
     waiting = _born(recording, activity, start_ns, end_ns)
@@ -168,19 +174,28 @@ def _trace(recording: Recording, number: int, root: _Root) -> Trace:
             outliving.append(child)
         else:
             members.add(child.id)
-            spans.extend(recording.lanes.get(child.id, ()))
+            pieces.append(recording.lanes.groups.get(child.id))
             waiting.extend(_born(recording, child.id, child.created_ns, end_ns))
         if not waiting and whole is not None:
             needed = _needed(recording, members, start_ns, end_ns)
             for child in [each for each in outliving if each.id in needed]:
                 outliving.remove(child)
                 members.add(child.id)
-                spans.extend(span for span in recording.lanes.get(child.id, ()) if span.end_ns <= end_ns)
+                rows = recording.lanes.groups.get(child.id)
+                pieces.append(rows[table.end_ns[rows] <= end_ns])
                 waiting.extend(_born(recording, child.id, child.created_ns, end_ns))
-    ordered = sorted(
-        (span for span in spans if span is not whole), key=lambda span: (span.start_ns, -span.end_ns, -span.id)
-    )
-    return Trace(number, _short(name), activity, start_ns, end_ns, ordered, frozenset(members), invocation, whole)
+    spans = recording.spans.take(_ordered(table, pieces))
+    if whole is not None:
+        spans = spans.take(spans.id != whole.id)
+    return Trace(number, _short(name), activity, start_ns, end_ns, spans, frozenset(members), invocation, whole)
+
+
+def _ordered(table: SpanTable, lanes: Sequence[Ints]) -> Ints:
+    """Put the rows of several lanes, each of which is in order, into one order: by start, outer before inner."""
+    if len(lanes) == 1:
+        return lanes[0]
+    rows = np.concatenate(lanes)
+    return rows[np.lexsort((-table.id[rows], -table.end_ns[rows], table.start_ns[rows]))]
 
 
 def _needed(recording: Recording, members: Collection[int], start_ns: int, end_ns: int) -> set[int]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from microdelay.spans import AGENT, HTTP, INTERNAL, LLM, TOOL, TRACE, Span
 from microdelay.traces.model import Recording
 
@@ -26,17 +28,19 @@ SCOPE = "otel.scope.name"
 
 def without_doubles(recording: Recording) -> Recording:
     """Give the recording without the spans of OpenTelemetry that say what one of ours says."""
-    kinds = {span.kind for span in recording.spans if SCOPE in span.attributes} - {INTERNAL, TRACE}
+    spans = recording.spans
+    theirs = spans.where(lambda shape: SCOPE in shape.attributes)
+    kinds = {shape.kind for shape in (spans.table.shapes[each] for each in np.unique(spans.shape[theirs]).tolist())}
+    kinds -= {INTERNAL, TRACE}
     if not kinds:
         return recording
     doubles: set[int] = set()
-    for inner in recording.spans:
-        if inner.kind in kinds or inner.kind == LLM:
-            for outer in recording.surroundings(inner):
-                theirs, ours = (outer, inner) if SCOPE in outer.attributes else (inner, outer)
-                if SCOPE in theirs.attributes and SCOPE not in ours.attributes and _are_one_wait(theirs, ours):
-                    doubles.add(theirs.id)
-    return replace(recording, spans=[span for span in recording.spans if span.id not in doubles])
+    for inner in spans.take(spans.of_kinds(kinds | {LLM})):
+        for outer in recording.surroundings(inner):
+            said, ours = (outer, inner) if SCOPE in outer.attributes else (inner, outer)
+            if SCOPE in said.attributes and SCOPE not in ours.attributes and _are_one_wait(said, ours):
+                doubles.add(said.id)
+    return replace(recording, spans=spans.take(~np.isin(spans.id, list(doubles))))
 
 
 def _are_one_wait(theirs: Span, ours: Span) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from microdelay.spans import Place, Span
+from microdelay.traces.columns import Spans
+from microdelay.traces.lanes import Children, Lanes, Parents, SpansById
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +100,13 @@ class Sample:
 class Recording:
     """Everything that one file holds, spans in order of their start.
 
+    `spans` are columns (`columns.Spans`); other sequences of spans become them.
     `joins` maps a span to the activities it waited for. `warnings` are sentences for the reader: what was cut,
     dropped or not seen. `sources` are the user's modules as they ran, literals and comments masked. `samples` are
     those of each activity in order of their start.
     """
 
-    spans: Sequence[Span]
+    spans: Spans
     invocations: Mapping[int, Invocation] = field(default_factory=dict)
     activities: Mapping[int, Activity] = field(default_factory=dict)
     steps: Mapping[int, Sequence[Step]] = field(default_factory=dict)
@@ -115,42 +118,28 @@ class Recording:
     path: str = ""
     samples: Mapping[int, Sequence[Sample]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "spans", Spans.of(self.spans).whole())
+
     @cached_property
     def by_id(self) -> Mapping[int, Span]:
         """Each span under its id."""
-        return {span.id: span for span in self.spans}
+        return SpansById(self.spans)
 
     @cached_property
-    def lanes(self) -> Mapping[int, Sequence[Span]]:
+    def lanes(self) -> Lanes:
         """The spans of each activity: by start, an enclosing one before those inside it."""
-        lanes: dict[int, list[Span]] = {}
-        for span in self.spans:
-            lanes.setdefault(span.activity, []).append(span)
-        for lane in lanes.values():
-            lane.sort(key=lambda span: (span.start_ns, -span.end_ns, -span.id))
-        return lanes
+        return Lanes(self.spans)
 
     @cached_property
     def parents(self) -> Mapping[int, int]:
         """The id of the innermost span around each span in its activity, 0 where there is none."""
-        parents: dict[int, int] = {}
-        for lane in self.lanes.values():
-            open_spans: list[Span] = []
-            for span in lane:
-                while open_spans and open_spans[-1].end_ns < span.end_ns:
-                    open_spans.pop()
-                parents[span.id] = open_spans[-1].id if open_spans else 0
-                open_spans.append(span)
-        return parents
+        return Parents(self.spans, self.lanes)
 
     @cached_property
     def children(self) -> Mapping[int, Sequence[Span]]:
         """The spans directly inside each span; under 0 those that stand alone."""
-        children: dict[int, list[Span]] = {}
-        for lane in self.lanes.values():
-            for span in lane:
-                children.setdefault(self.parents[span.id], []).append(span)
-        return children
+        return Children(self.spans, self.lanes)
 
     @cached_property
     def offspring(self) -> Mapping[int, Sequence[Activity]]:
@@ -174,12 +163,10 @@ class Recording:
 
     def around(self, activity: int, at_ns: int) -> Span | None:
         """Give the innermost span in which an activity was at an instant, None outside of every one."""
-        lane = self.lanes.get(activity, ())
-        index = bisect_right(lane, at_ns, key=lambda span: span.start_ns)
-        span = lane[index - 1] if index else None
-        while span is not None and span.end_ns < at_ns:
-            span = self.by_id.get(self.parents[span.id])
-        return span
+        row = self.lanes.before(activity, at_ns)
+        while row >= 0 and self.spans.table.end_ns[row] < at_ns:
+            row = int(self.lanes.parents[row])
+        return self.spans[row] if row >= 0 else None
 
     def surroundings(self, span: Span) -> list[Span]:
         """Give the spans around one, innermost first, over the border into the creating activity."""
@@ -199,12 +186,9 @@ class Recording:
             outer = self.around(activity, created.created_ns)
         return chain
 
-    def within(self, activity: int, start_ns: int, end_ns: int) -> Sequence[Span]:
+    def within(self, activity: int, start_ns: int, end_ns: int) -> Spans:
         """Give the spans of an activity that began in an interval."""
-        lane = self.lanes.get(activity, ())
-        low = bisect_left(lane, start_ns, key=lambda span: span.start_ns)
-        high = bisect_left(lane, end_ns, lo=low, key=lambda span: span.start_ns)
-        return lane[low:high]
+        return self.spans.take(self.lanes.within(activity, start_ns, end_ns))
 
     def steps_within(self, activity: int, start_ns: int, end_ns: int) -> Sequence[Step]:
         """Give the steps of a task whose run, or the wait after it, lies at least in part in an interval."""
@@ -234,7 +218,7 @@ class Trace:
     activity: int
     start_ns: int
     end_ns: int
-    spans: Sequence[Span]
+    spans: Spans
     activities: frozenset[int]
     invocation: int = 0
     root: Span | None = None

@@ -13,6 +13,7 @@ from microdelay.errors import RecordingError
 from microdelay.record import layout
 from microdelay.spans import Place, Span
 from microdelay.traces.chunks import Chunks, load
+from microdelay.traces.columns import Spans
 from microdelay.traces.contents import Contents, Table
 from microdelay.traces.doubles import without_doubles
 from microdelay.traces.model import Activity, Invocation, Recording, Sample, Step
@@ -97,7 +98,7 @@ class _Builder:
             [self._done.get("end_ns", 0), *(span.end_ns for span in spans), *(s[-1].end_ns for s in steps.values())]
         )
         return Recording(
-            spans=spans,
+            spans=Spans.of(spans),
             invocations=ended(begun(self._invocations(), spans), activities, last),
             activities=activities,
             steps=steps,

@@ -1,0 +1,92 @@
+"""Rows of a table by a number: where each id stands, and which rows have a key in common."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+class Index:
+    """Finds the row of a key; of several rows with one key the last."""
+
+    def __init__(self, keys: Ints) -> None:
+        order = np.argsort(keys, kind="stable")
+        ordered = keys[order]
+        last = np.append(ordered[1:] != ordered[:-1], True) if len(ordered) else np.zeros(0, bool)
+        self.keys: Ints = ordered[last]
+        """In ascending order, each once."""
+        self._rows: Ints = order[last]
+        self._view = self.keys.data
+        self._row_view = self._rows.data
+        # Most tables count their rows without a gap: then there is nothing to search.
+        self._first = int(self.keys[0]) if len(self.keys) else 0
+        self._is_dense = bool(len(self.keys)) and int(self.keys[-1]) - self._first == len(self.keys) - 1
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def find(self, key: int) -> int:
+        """Give the row of a key, -1 where it has none."""
+        count = len(self._view)
+        at = key - self._first if self._is_dense else bisect_left(self._view, key)
+        return self._row_view[at] if 0 <= at < count and self._view[at] == key else -1
+
+    def rows(self, keys: Ints) -> Ints:
+        """Give the row of each of many keys, -1 for those without."""
+        if not len(self.keys):
+            return np.full(len(keys), -1, np.int64)
+        at = keys - self._first if self._is_dense else np.searchsorted(self.keys, keys)
+        at = np.clip(at, 0, len(self.keys) - 1)
+        return np.where(self.keys[at] == keys, self._rows[at], -1)
+
+
+class Groups:
+    """Rows with a key in common: `values[starts[i]:starts[i + 1]]` belong to `keys[i]`, in the order they came in.
+
+    `keys` ascend.
+    """
+
+    def __init__(self, keys: Ints, values: Ints) -> None:
+        if len(keys) and np.any(keys[1:] < keys[:-1]):
+            order = np.argsort(keys, kind="stable")
+            keys, values = keys[order], values[order]
+        self.values = values
+        begins = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])) if len(keys) else np.zeros(0, np.int64)
+        self.keys: Ints = keys[begins]
+        self.starts: Ints = np.append(begins, len(keys)).astype(np.int64)
+        self._view = self.keys.data
+        self._start_view = self.starts.data
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.keys.tolist())
+
+    def span(self, key: int) -> tuple[int, int]:
+        """Give where a key's values begin and end in `values`; both are 0 where it has none."""
+        at = bisect_left(self._view, key)
+        if at < len(self._view) and self._view[at] == key:
+            return self._start_view[at], self._start_view[at + 1]
+        return 0, 0
+
+    def get(self, key: int) -> Ints:
+        """Give a key's values."""
+        low, high = self.span(key)
+        return self.values[low:high]
+
+
+def coded(*columns: Ints) -> Ints:
+    """Give rows that are equal in all of some columns the same number, from 0 on, in the order of their values."""
+    codes = np.zeros(len(columns[0]), np.int64)
+    for column in columns:
+        _, code = np.unique(column, return_inverse=True)
+        size = int(code.max()) + 1 if len(code) else 1
+        _, codes = np.unique(codes * size + code, return_inverse=True)
+    return codes

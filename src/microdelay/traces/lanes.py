@@ -1,0 +1,184 @@
+"""How spans stand in one another: the lane of each activity, and the innermost span around each in it."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+
+from microdelay.spans import Span
+from microdelay.traces.columns import Spans
+from microdelay.traces.index import Groups, Ints
+
+
+class Lanes(Mapping[int, Spans]):
+    """The spans of each activity: by start, an enclosing one before those inside it."""
+
+    def __init__(self, spans: Spans) -> None:
+        self._spans = spans
+        order = _order(spans)
+        self.groups = Groups(spans.activity[order], order)
+        """Rows by activity."""
+        self._starts = spans.start_ns[order].data
+        self._rows = self.groups.values.data
+        _, first = np.unique(spans.activity, return_index=True)
+        self._keys: list[int] = self.groups.keys[np.argsort(first)].tolist()
+
+    def __getitem__(self, activity: int) -> Spans:
+        low, high = self.groups.span(activity)
+        if low == high:
+            raise KeyError(activity)
+        return self._spans.take(self.groups.values[low:high])
+
+    def __contains__(self, activity: object) -> bool:
+        return isinstance(activity, int) and self.groups.span(activity) != (0, 0)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def within(self, activity: int, start_ns: int, end_ns: int) -> Ints:
+        """Give the rows of an activity's spans that began in an interval."""
+        low, high = self.groups.span(activity)
+        low = bisect_left(self._starts, start_ns, low, high)
+        return self.groups.values[low : bisect_left(self._starts, end_ns, low, high)]
+
+    def before(self, activity: int, at_ns: int) -> int:
+        """Give the row of the last span of an activity that began until an instant, -1 for none."""
+        low, high = self.groups.span(activity)
+        at = bisect_right(self._starts, at_ns, low, high)
+        return self._rows[at - 1] if at > low else -1
+
+    @cached_property
+    def parents(self) -> Ints:
+        """For each row the row of the innermost span around it in its activity, -1 where there is none."""
+        found = np.full(len(self._spans), -1, np.int64)
+        order = self.groups.values
+        found[order] = _enclosing(order, self._spans.end_ns[order], self.groups.starts)
+        return found
+
+    @cached_property
+    def children(self) -> Groups:
+        """The rows directly inside each row, in the order of lanes; under -1 those that stand alone."""
+        order = self.groups.values
+        if len(self._keys) > 1:  # those that stand alone come lane by lane, as these were first seen
+            position = {key: number for number, key in enumerate(self._keys)}
+            lane = np.repeat([position[key] for key in self.groups], np.diff(self.groups.starts))
+            order = order[np.argsort(lane, kind="stable")]
+        return Groups(self.parents[order], order)
+
+
+def _order(spans: Spans) -> Ints:
+    keys = (-spans.id, -spans.end_ns, spans.start_ns)
+    if _ascends(keys):
+        return np.argsort(spans.activity, kind="stable")
+    return np.lexsort((*keys, spans.activity))
+
+
+def _ascends(keys: Sequence[Ints]) -> bool:
+    """Tell whether rows are in order, the last key counting most."""
+    equal: Ints | bool = True
+    for key in reversed(keys):
+        step = np.diff(key)
+        if np.any(equal & (step < 0)):
+            return False
+        equal = equal & (step == 0)
+    return True
+
+
+def _enclosing(order: Ints, end: Ints, starts: Ints) -> Ints:
+    """Give for each span of a lane the nearest one before it that ends no earlier."""
+    found = np.full(len(order), -1, np.int64)
+    bounds = starts.tolist()
+    for low, high in pairwise(bounds):
+        if high - low == 1:
+            continue
+        ends = end[low:high]
+        # What ends after everything before it stands in nothing; only the others are walked through.
+        latest = np.maximum.accumulate(ends)
+        if np.all(ends[1:] > latest[:-1]):
+            continue
+        open_spans: list[int] = []
+        open_ends: list[int] = []
+        parents = [-1] * (high - low)
+        for at, until in enumerate(ends.tolist()):
+            while open_ends and open_ends[-1] < until:
+                open_ends.pop()
+                open_spans.pop()
+            if open_spans:
+                parents[at] = open_spans[-1]
+            open_spans.append(at)
+            open_ends.append(until)
+        inside = np.array(parents)
+        found[low:high] = np.where(inside >= 0, order[low + np.maximum(inside, 0)], -1)
+    return found
+
+
+class SpansById(Mapping[int, Span]):
+    """Each span under its id."""
+
+    def __init__(self, spans: Spans) -> None:
+        self._spans = spans
+
+    def __getitem__(self, key: int) -> Span:
+        row = self._spans.table.index.find(key)
+        if row < 0:
+            raise KeyError(key)
+        return self._spans.table.object(row)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, int) and self._spans.table.index.find(key) >= 0
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._spans.id.tolist())
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+
+class Parents(Mapping[int, int]):
+    """The id of the innermost span around each span in its activity, 0 where there is none."""
+
+    def __init__(self, spans: Spans, lanes: Lanes) -> None:
+        self._index = spans.table.index
+        self._parents = lanes.parents.data
+        self._ids = np.ascontiguousarray(spans.id).data
+
+    def __getitem__(self, key: int) -> int:
+        row = self._index.find(key)
+        if row < 0:
+            raise KeyError(key)
+        parent = self._parents[row]
+        return self._ids[parent] if parent >= 0 else 0
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._ids.tolist())
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+
+class Children(Mapping[int, Spans]):
+    """The spans directly inside each span, under its id; under 0 those that stand alone."""
+
+    def __init__(self, spans: Spans, lanes: Lanes) -> None:
+        self._spans = spans
+        self._children = lanes.children
+
+    def __getitem__(self, key: int) -> Spans:
+        rows = self._children.get(self._spans.table.index.find(key) if key else -1)
+        if not len(rows):
+            raise KeyError(key)
+        return self._spans.take(rows)
+
+    def __iter__(self) -> Iterator[int]:
+        ids = self._spans.id
+        return (int(ids[row]) if row >= 0 else 0 for row in self._children)
+
+    def __len__(self) -> int:
+        return len(self._children)
