@@ -187,14 +187,19 @@ class Encoder:
         self._rows[b"ACTI"] += (activity, self._text(kind), self._text(name), parent, created, invocation, site)
 
     def _end(self, event: Event) -> None:
-        self._rows[b"ENDA"] += event[1:]
+        if len(event) == 4:
+            self._rows[b"ENDA"] += event[1:]
+            return
+        _, activity, _, end, start = event
+        self._rows[b"STEP"] += (activity, start, end - start, -1, -1, 0, 0, 0, self._text(""))
 
     def _step(self, event: Event) -> None:
         _, activity, start, end, resumed, ready, cause, invocation, code, lasti, on, joins = event
         site = self._site(code, lasti)
-        waited = resumed - end if resumed else -1
-        late = resumed - ready if resumed and ready else -1
-        self._rows[b"STEP"] += (activity, start, end - start, waited, late, cause, invocation, site, self._text(on))
+        late = resumed - ready if ready else -1
+        self._rows[b"STEP"] += (
+            activity, start, end - start, resumed - end, late, cause, invocation, site, self._text(on),
+        )  # fmt: skip
         # A step's joins stand under its negative start: no span has one.
         for target in joins:
             self._rows[b"JOIN"] += (-start, target)

@@ -44,7 +44,8 @@ TABLES: dict[bytes, tuple[str, ...]] = {
     b"RETN": ("invocation", "end_ns"),
     b"ACTI": ("activity", "kind", "name", "parent", "created_ns", "invocation", "site"),
     b"ENDA": ("activity", "start_ns", "end_ns"),
-    # it waited after the run (-1: it ended), and was ready for `late_ns` of that (-1: not known)
+    # it waited after the run (-1: the task ended, which no ENDA says), and was ready for `late_ns` of that (-1: not
+    # known)
     b"STEP": ("activity", "start_ns", "ran_ns", "waited_ns", "late_ns", "cause", "invocation", "site", "on"),
     b"JOIN": ("span", "activity"),
     # what a thread did from one look of the sampler at it to another
@@ -71,9 +72,14 @@ STILL, PROBED = 1, 2
 """Flags of a sample: the innermost frame stood at one instruction all the time; a probe's wrapper is on the stack."""
 
 
+THOROUGH_BYTES = 32 * 1024
+"""A payload up to here is compressed as well as it goes, in 1 ms: a recording with few spans is made of such ones. More
+comes of a program in a hurry, and is compressed fast."""
+
+
 def chunk(tag: bytes, payload: bytes) -> bytes:
     """Frame one payload."""
-    packed = zlib.compress(payload, 1)
+    packed = zlib.compress(payload, 6 if len(payload) <= THOROUGH_BYTES else 1)
     return HEADER.pack(tag, len(packed), checksum(tag, packed)) + packed
 
 

@@ -45,7 +45,7 @@ class Life:
         """Write the run before this step and the wait between them.
 
         Pushes (STEP, activity, run's start_ns, run's end_ns, resumed_ns, ready_ns, cause, invocation, code, offset,
-        what was awaited, activities that were awaited); resumed_ns is 0 for a task's last run.
+        what was awaited, activities that were awaited).
         """
         is_long = start - self.run_end >= WALK_NS
         site, awaited = self._suspended_at(coroutine) if is_long else (calls.NOWHERE, "await")
@@ -58,9 +58,8 @@ class Life:
         self.run_start = end
 
     def ends(self, end: int) -> None:
-        """Write the last run."""
-        push((STEP, self.id, self.run_start, end, 0, 0, 0, *calls.NOWHERE, "", ()))
-        push((END, self.id, self.begun, end))
+        """Write the last run, and with it the end: pushes (END, activity, start_ns, end_ns, last run's start_ns)."""
+        push((END, self.id, self.begun, end, self.run_start))
 
     def _suspended_at(self, waiting: Any) -> tuple[calls.Site, str]:
         """Give the user's innermost await of a suspended coroutine, and the name of what is awaited below it."""

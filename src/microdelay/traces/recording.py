@@ -168,7 +168,7 @@ class _Builder:
         }
 
     def _activities(self) -> dict[int, Activity]:
-        lives = {key: (start, end) for key, start, end in self._rows(b"ENDA")}
+        lives = {key: (start, end) for key, start, end in self._rows(b"ENDA")} | self._tasks_that_ended()
         made = {}
         for key, kind, name, parent, created, invocation, site in self._rows(b"ACTI"):
             start, end = lives.get(key, (created, 0))
@@ -177,6 +177,16 @@ class _Builder:
                 key, self._text(kind), self._text(name), parent, created, start, end, invocation, place
             )
         return made
+
+    def _tasks_that_ended(self) -> dict[int, tuple[int, int]]:
+        """Give start and end of tasks by their steps, of which the last one says that it is."""
+        begun: dict[int, int] = {}
+        ended: dict[int, int] = {}
+        for activity, start, ran, waited, *_ in self._rows(b"STEP"):
+            begun.setdefault(activity, start)
+            if waited < 0:
+                ended[activity] = start + ran
+        return {activity: (begun[activity], end) for activity, end in ended.items()}
 
     def _steps(self, joins: Mapping[int, list[int]]) -> dict[int, list[Step]]:
         steps: dict[int, list[Step]] = defaultdict(list)
