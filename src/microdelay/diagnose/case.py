@@ -87,6 +87,10 @@ class Case:
             at, parent = at[left], parent[left]
         return inside
 
+    def inside_wait(self, span: Span) -> bool:
+        """Tell whether a span is part of a request or of a log call."""
+        return bool(self.inside[self.recording.spans.table.index.find(span.id)])
+
     @cached_property
     def outermost(self) -> Mapping[int, Spans]:
         """For each trace, the spans of it that stand in no other span of a wait; a log call's request is the log's."""
