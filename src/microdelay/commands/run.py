@@ -12,7 +12,7 @@ from microdelay.commands import _options
 from microdelay.errors import UsageError
 from microdelay.record import launch
 from microdelay.record.layout import MAGIC
-from microdelay.record.settings import Settings, count, default_path, duration, share, size
+from microdelay.record.settings import OFF, Settings, count, default_path, duration, is_switched_off, share, size
 
 TYPE_CHECKING = False  # that of typing, which the launcher need not load
 if TYPE_CHECKING:
@@ -90,6 +90,10 @@ def run(arguments: Namespace) -> int:
             raise UsageError("no script given; write: microdelay run script.py, or see: microdelay run --help")
         program, name = arguments.script, arguments.script[0]
         _check_script(name)
+    if is_switched_off(os.environ):
+        sys.stderr.write(f"microdelay: not recording: {OFF} is set\n")
+        sys.stderr.flush()
+        launch.execute_unrecorded(program)
     output = os.path.abspath(arguments.output or default_path(name))
     _check_output(output)
     settings = Settings(

@@ -11,14 +11,17 @@ from typing import Any
 
 from microdelay.record import session
 from microdelay.record.interpreters import own_name, script_folder
-from microdelay.record.settings import Settings, count, duration, share, size
+from microdelay.record.settings import Settings, count, duration, paths, share, size, switch
 
 _VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "TRACE_ROOT": ("trace_root", str),
+    "USER_CODE": ("user_code", paths),
+    "SAMPLER": ("sampler", switch),
     "SAMPLE": ("sample", share),
     "MAX_SIZE": ("max_bytes", size),
     "MAX_AGE": ("max_seconds", duration),
     "KEEP": ("keep", count),
+    "FOLLOW": ("follow", switch),
 }
 
 
@@ -46,13 +49,15 @@ def begin(request: str, loaded: frozenset[str]) -> None:
 def of_environment(environment: Mapping[str, str]) -> Settings:
     """Read `MICRODELAY_RECORD` and the variables beside it. Raises ValueError."""
     path = environment["MICRODELAY_RECORD"].replace("%p", str(os.getpid()))
-    settings = Settings(os.path.abspath(path), command=[own_name()])
+    asked: Any = {}
     for name, (attribute, read) in _VARIABLES.items():
         text = environment.get(f"MICRODELAY_{name}", "")
         if text:
-            setattr(settings, attribute, read(text))
-    settings.follow = environment.get("MICRODELAY_FOLLOW", "1") not in ("", "0")
-    return settings
+            try:
+                asked[attribute] = read(text)
+            except ValueError as error:
+                raise ValueError(f"MICRODELAY_{name}: {error}") from None
+    return Settings(os.path.abspath(path), command=[own_name()], **asked)
 
 
 def _leave_names(folder: str, loaded: frozenset[str]) -> None:

@@ -20,6 +20,7 @@ from microdelay.record.interpreters import Command
 from microdelay.record.launch import REQUEST, Environment, environment_for
 from microdelay.record.measure import hide
 from microdelay.record.patches import builtin, replace
+from microdelay.record.settings import OFF, switch
 from microdelay.record.trouble import stand_aside
 
 Start = Callable[..., Any]
@@ -70,6 +71,8 @@ def _prepared(
         command = Command([*map(os.fsdecode, executables)], [*map(os.fsdecode, arguments)])
         if not (command.python or command.passes_on) or command.part == "tracker" or REQUEST.encode() in given:
             return None
+        if switch(os.fsdecode(given.get(OFF.encode(), b""))):
+            return None  # on purpose
         handed = None if command.reason else parent.hand(command, becomes)
         return command, handed, given if handed is None else environment_for(dumps(handed), given)
     except Exception as problem:

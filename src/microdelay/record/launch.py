@@ -43,6 +43,11 @@ def execute(arguments: Sequence[str], settings: Settings, report: Sequence[str])
     os.execve(sys.executable, [sys.executable, *_interpreter_flags(), *arguments], environment)
 
 
+def execute_unrecorded(arguments: Sequence[str]) -> NoReturn:
+    """Become `python ARGUMENTS…` alone. Raises OSError likewise."""
+    os.execv(sys.executable, [sys.executable, *_interpreter_flags(), *arguments])
+
+
 def environment_for(request: str, given: Environment) -> Environment:
     """Add to an environment what lets the recorder in."""
     made = dict(given)

@@ -6,20 +6,25 @@ import atexit
 import os
 import sys
 import threading
-import time
 from typing import Any
 
-from microdelay.record import activities, calls, handover, patches
+from microdelay.record import activities, calls, forking, handover, meta, patches
 from microdelay.record.encode import position
 from microdelay.record.ending import Ending
 from microdelay.record.events import QUEUE_LIMIT, now, state
 from microdelay.record.imports import Importer
-from microdelay.record.interpreters import Command, own_name
+from microdelay.record.interpreters import Command
 from microdelay.record.output import Limits, Output
 from microdelay.record.sampler import Sampler
-from microdelay.record.settings import DEFAULT_MAX_BYTES, Settings, default_path
+from microdelay.record.settings import DEFAULT_MAX_BYTES, Settings, default_path, is_switched_off
 from microdelay.record.trouble import stand_aside
 from microdelay.record.writer import Writer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from microdelay.record.settings import Options
 
 Facts = dict[str, Any]
 """What is written as JSON."""
@@ -40,10 +45,10 @@ class Session:
             activities.begin_process()
         else:
             activities.begin()
-        self.process = _process_key()
+        self.process = meta.process_key()
         if not handed:
             settings.recording = self.process
-        self.meta = _meta(settings, self.process) | _of_child(handed)
+        self.meta = meta.of_process(settings, self.process, handed)
         output = Output(settings.path, settings.recording, _limits(settings), create=not handed)
         self.writer = Writer(output, settings, self.meta, self.done, create=not handed)
         self.importer = Importer()
@@ -120,15 +125,35 @@ class Session:
         if os.getpid() == self.pid and state.on:
             self.writer.leave()
 
+    def before_fork(self) -> Facts | None:
+        """End the threads, and say what runs here and now; None where the child is not followed."""
+        if len(threading._active) < 2:  # type: ignore[attr-defined]
+            self.writer.pause()  # a program without threads of its own forks without any
+        if self.sampler is not None:
+            self.sampler.pause()
+        if not (self.settings.follow and state.on) or handover.local.starting:
+            return None
+        try:
+            return self.origin(3)
+        except Exception as problem:
+            stand_aside("fork", problem)
+            return None
+
+    def after_fork(self) -> None:
+        """Go on in the parent."""
+        self.writer.resume()
+        if self.sampler is not None and state.on:
+            # Not now: Python 3.12 and later warn of a fork with threads, and count them after this.
+            state.wake = self.sampler.start_after(state.wake)
+
     def follow(self, origin: Facts) -> None:
         """Go on in a forked child as a process of its own."""
         self.pid = os.getpid()
         before = self.process
-        self.process = _process_key()
+        self.process = meta.process_key()
         self.started = 0
-        limits = {"activities": activities.begin_process(), "invocations": next(calls._ids)}
-        self.meta = _meta(self.settings, self.process) | _of_child({"parent": origin}) | {"forked": limits}
-        self.meta["forked"]["from"] = before
+        limits = {"activities": activities.begin_process(), "invocations": next(calls._ids), "from": before}
+        self.meta = meta.of_process(self.settings, self.process, {"parent": origin}) | {"forked": limits}
         state.queue.clear()
         state.dropped = 0
         state.troubles = {}
@@ -138,49 +163,43 @@ class Session:
             self.sampler = Sampler()
             self.sampler.start()
 
+    def abandon(self) -> None:
+        """Stand aside in a forked child: the file and its writer belong to the parent."""
+        self.importer.uninstall()
+        patches.restore_all()
+        self.ending.after_fork(follows=False)
+        self.writer.abandon()
+        if self.sampler is not None:
+            self.sampler.abandon()
+
 
 _lock = threading.Lock()
 _session: Session | None = None
 _registered = False
 
 
-def start(
-    path: str | os.PathLike[str] = "",
-    *,
-    trace_root: str = "",
-    user_code: tuple[str, ...] = (),
-    command: list[str] | None = None,
-    sampler: bool = True,
-    follow: bool = True,
-    sample: float = 1.0,
-    max_bytes: int = 0,
-    max_seconds: float = 0,
-    keep: int = 1,
-) -> str:
+def start(path: str | os.PathLike[str] = "", **asked: Unpack[Options]) -> str:
     """Record this process from now on into `path`, and give the file's absolute path.
 
-    `trace_root` is `MODULE:FUNCTION`, the unit of work, where microdelay should not find it by itself; `user_code`
-    names folders whose code counts as the user's even if it is installed as a package. Python processes that this one
-    starts are recorded into the same file, unless `follow` is false. `max_bytes` and `max_seconds` let the recording go
-    on in a new file, with `keep` older ones beside it (`path.1`, `path.2`, ...). Without `sampler` no thread looks at
-    what the others do: processor time has no lines, and waits that no probe knows have no name. Starting while a
-    recording runs does nothing but give its path. With `MICRODELAY_OFF=1` in the environment nothing is installed.
-    Raises OSError if the file cannot be created.
+    `path` is by default `NAME-DATE-TIME-PID.mdr` in the working directory. By name may be given:
+
+    - `trace_root` (""): `MODULE:FUNCTION`, the unit of work, where microdelay should not find it by itself
+    - `user_code` (()): folders whose code counts as the user's even if it is installed as a package
+    - `follow` (True): Python processes that this one starts are recorded into the same file
+    - `sampler` (True): a thread looks at what the others do; without it processor time has no lines, and waits that no
+      probe knows have no name
+    - `sample` (1.0): the share of whole traces to keep, above 0 and up to 1
+    - `max_bytes` and `max_seconds` (0): the recording then goes on in a new file, with `keep` (1) older ones beside it
+      (`path.1`, `path.2`, ...)
+    - `command` (that of the process): what the recording says that it is of
+
+    Starting while a recording runs does nothing but give its path. With `MICRODELAY_OFF=1` in the environment nothing
+    is installed, and "" is given. Raises OSError if the file cannot be created, TypeError and ValueError for what
+    cannot be asked.
     """
-    chosen = os.fspath(path) or default_path(command[0] if command else (sys.argv[0] if sys.argv else ""))
-    settings = Settings(
-        os.path.abspath(chosen),
-        command=command or [os.path.basename(arg) for arg in sys.argv[:1]],
-        trace_root=trace_root,
-        user_code=list(user_code),
-        sampler=sampler,
-        follow=follow,
-        sample=sample,
-        max_bytes=max_bytes,
-        max_seconds=max_seconds,
-        keep=keep,
-    )
-    return record(settings, {})
+    program = [*asked.get("command", ()), *sys.argv][:1]
+    asked.setdefault("command", [*map(os.path.basename, program)])
+    return record(Settings(os.path.abspath(os.fspath(path) or default_path(*program or [""])), **asked), {})
 
 
 def record(settings: Settings, handed: Facts) -> str:
@@ -189,14 +208,12 @@ def record(settings: Settings, handed: Facts) -> str:
     with _lock:
         if _session is not None:
             return _session.settings.path
-        if is_off():
+        if is_switched_off(os.environ):
             return ""
         session = Session(settings, handed)
         if not _registered:
             atexit.register(stop)
-            os.register_at_fork(
-                before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-            )
+            forking.register(lambda: _session, _unlock, _forget)
             _registered = True
         _session = session
         session.begin()
@@ -235,11 +252,6 @@ def introduce(name: str, origin: Facts | None) -> None:
         session.writer.say_again()
 
 
-def is_off() -> bool:
-    """Tell whether the environment says that nothing is to be installed."""
-    return os.environ.get("MICRODELAY_OFF", "") not in ("", "0")
-
-
 def stop() -> str:
     """End the recording and give its path; "" where none was running."""
     global _session
@@ -251,93 +263,17 @@ def stop() -> str:
     return session.settings.path
 
 
-class _Forking(threading.local):
-    origin: Facts | None = None  # what runs in this thread, which forks now
-
-
-_forking = _Forking()
-
-
-def _before_fork() -> None:
-    session = _session
-    _forking.origin = None
-    if session is None:
-        return
-    if len(threading._active) < 2:  # type: ignore[attr-defined]
-        session.writer.pause()  # a program without threads of its own forks without any
-    if session.sampler is not None:
-        session.sampler.pause()
-    if session.settings.follow and state.on and not handover.local.starting:
-        try:
-            _forking.origin = session.origin(2)
-        except Exception as problem:
-            stand_aside("fork", problem)
-
-
-def _after_fork_in_parent() -> None:
-    session = _session
-    if session is not None:
-        session.writer.resume()
-        if session.sampler is not None and state.on:
-            # Not now: Python 3.12 and later warn of a fork with threads, and count them after this.
-            state.wake = session.sampler.start_after(state.wake)
-
-
-def _after_fork_in_child() -> None:
-    """Go on as another process, or stand aside: the file and its writer belong to the parent."""
-    global _session, _lock  # noqa: PLW0603
-    session = _session
+def _unlock() -> None:
+    """Make the lock anew in a forked child, whose parent may have held it."""
+    global _lock  # noqa: PLW0603
     _lock = threading.Lock()
-    if session is None:
-        return
-    activities.reset_after_fork()
-    origin = _forking.origin
-    if origin is not None:
-        try:
-            session.follow(origin)
-        except Exception as problem:
-            stand_aside("fork", problem)
-        else:
-            return
+
+
+def _forget() -> None:
+    global _session  # noqa: PLW0603
     _session = None
-    state.on = False
-    state.queue.clear()
-    session.importer.uninstall()
-    patches.restore_all()
-    session.ending.after_fork(follows=False)
-    session.writer.abandon()
-    if session.sampler is not None:
-        session.sampler.abandon()
-
-
-def _process_key() -> str:
-    return f"{os.getpid()}-{now()}"
 
 
 def _limits(settings: Settings) -> Limits:
     rotates = bool(settings.max_bytes or settings.max_seconds)
     return Limits(settings.max_bytes or DEFAULT_MAX_BYTES, settings.max_seconds, settings.keep, rotates)
-
-
-def _meta(settings: Settings, process: str) -> Facts:
-    return {
-        "schema": "microdelay.recording/1",
-        "recording": settings.recording,
-        "process": process,
-        "command": settings.command,
-        "trace_root": settings.trace_root,
-        "pid": os.getpid(),
-        "parent_pid": os.getppid(),
-        "python": ".".join(map(str, sys.version_info[:3])),
-        "clock": time.get_clock_info("perf_counter").implementation,
-        "start_ns": now(),
-        "start_unix_ns": time.time_ns(),
-    }
-
-
-def _of_child(handed: Facts) -> Facts:
-    """Give what META says besides of a process that another one started."""
-    if not handed:
-        return {}
-    known = {key: handed[key] for key in ("parent", "token", "replaces") if key in handed}
-    return known | {"activity": activities.local.activity, "name": own_name()}

@@ -38,7 +38,15 @@ def _start(request, loaded):  # type: (str, frozenset[str]) -> None
 
         enter.begin(request, loaded)
     except Exception as error:
-        sys.stderr.write("microdelay: not recording, the recorder could not start: %r\n" % (error,))  # noqa: UP031
+        sys.stderr.write("microdelay: not recording: %s\n" % _reason(error))  # noqa: UP031
+
+
+def _reason(error):  # type: (Exception) -> str
+    if isinstance(error, OSError) and error.filename is not None:
+        return "%s: %s" % (error.filename, error.strerror)  # noqa: UP031
+    if isinstance(error, ValueError):
+        return str(error)
+    return "the recorder could not start: %r" % (error,)  # noqa: UP031
 
 
 def _find_package():  # type: () -> None
