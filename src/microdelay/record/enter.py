@@ -31,7 +31,8 @@ def begin(request: str, loaded: frozenset[str]) -> None:
     `loaded` are the modules that the interpreter loads by itself. Raises OSError and ValueError.
     """
     if not request:
-        session.record(of_environment(os.environ), {})
+        path = session.record(of_environment(os.environ), {})
+        atexit.register(_close, path, os.getpid())
     else:
         asked = loads(request)
         settings = Settings(**asked["settings"])
@@ -71,12 +72,19 @@ def _leave_names(folder: str, loaded: frozenset[str]) -> None:
             del sys.modules[name]
 
 
-def _finish(asked: Mapping[str, Any], path: str, pid: int) -> None:
-    """Close the recording and show what is in it, on standard error: standard output is the program's."""
+def _close(path: str, pid: int) -> None:
+    """Close the recording, and say if it ended before the program."""
     if os.getpid() != pid:
         return
-    session.stop()
-    if not path or not asked["report"]:
+    _, failure = session.end()
+    if failure:
+        sys.stderr.write(f"microdelay: the recording stopped before the program did: {failure}; see: {path}\n")
+
+
+def _finish(asked: Mapping[str, Any], path: str, pid: int) -> None:
+    """Close the recording and show what is in it, on standard error: standard output is the program's."""
+    _close(path, pid)
+    if os.getpid() != pid or not path or not asked["report"]:
         return
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -90,7 +90,7 @@ class Output:
             limits = self._limits
             if not limits.rotates and os.fstat(self._fd).st_size + len(data) > limits.max_bytes:
                 raise FullError
-            self._write(data)
+            self._write(data, locked >= 0)
         finally:
             self._unlock(locked)
 
@@ -99,7 +99,7 @@ class Output:
         self._ensure_open()
         locked = self._lock()
         try:
-            self._write(data)
+            self._write(data, locked >= 0)
         finally:
             self._unlock(locked)
 
@@ -118,7 +118,7 @@ class Output:
         if locked < 0:
             return False
         try:
-            self._write(last())
+            self._write(last(), is_locked=True)
             if not self._was_moved():
                 self._replace(self._successor(layout.MAGIC + opening()))
                 return True
@@ -150,10 +150,16 @@ class Output:
             os.close(self._fd)
         self._fd = -1
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes, is_locked: bool) -> None:
+        """Write all of it or, where the disk is full and nobody else can have written behind it, nothing."""
         view = memoryview(data)
-        while view:
-            view = view[os.write(self._fd, view) :]
+        try:
+            while view:
+                view = view[os.write(self._fd, view) :]
+        except OSError:
+            if is_locked and len(view) < len(data):
+                os.ftruncate(self._fd, os.fstat(self._fd).st_size - (len(data) - len(view)))
+            raise
 
     def _ensure_open(self) -> None:
         if self._holds():  # else closed by the program, which may have given the number to a file of its own
@@ -207,7 +213,13 @@ class Output:
         """Put a file that begins with `data` in the place of this one; no moment without a whole one."""
         made = f"{self.path}.{os.getpid()}.new"
         fd = _open(made, os.O_CREAT | os.O_TRUNC)
-        os.write(fd, data)
+        try:
+            if os.write(fd, data) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), made)
+        except OSError:
+            os.close(fd)
+            os.unlink(made)
+            raise
         keep = self._limits.keep
         for number in range(keep - 1, 0, -1):
             if os.path.exists(f"{self.path}.{number}"):

@@ -254,13 +254,18 @@ def introduce(name: str, origin: Facts | None) -> None:
 
 def stop() -> str:
     """End the recording and give its path; "" where none was running."""
+    return end()[0]
+
+
+def end() -> tuple[str, str]:
+    """End the recording; give its path, and why it stopped before its time ("" if it did not)."""
     global _session
     with _lock:
         session, _session = _session, None
     if session is None or session.pid != os.getpid():
-        return ""
+        return "", ""
     session.end()
-    return session.settings.path
+    return session.settings.path, session.writer.failure
 
 
 def _unlock() -> None:

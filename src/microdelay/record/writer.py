@@ -55,10 +55,12 @@ class Writer:
         """Python children that were started, to be written."""
         self.look: Callable[[], None] | None = None
         """Is called by the thread after each flush."""
+        self.failure = ""
+        """Why nothing more could be written, such as `No space left on device`; "" while it can."""
         if create:
             output.append(layout.MAGIC + self._opening())
         elif "token" in meta:  # whose parent waits for a sign
-            output.append(self._batch(b""))
+            self._put(b"")
 
     def _new_locks(self) -> None:
         self._writing = _thread.allocate_lock()
@@ -161,15 +163,29 @@ class Writer:
         try:
             write()
         except FullError:
-            state.on = False
-            state.queue.clear()
-            self._guarded(self._write_full)
-            self._output.close()
+            self._give_up({"full": self._output.max_bytes})
+        except OSError as error:
+            self._fail(error, error.strerror or str(error))
         except Exception as error:
-            state.on = False
-            state.queue.clear()
-            self._output.close()
-            stand_aside("write", error)
+            self._fail(error, f"{type(error).__name__} in the recorder")
+
+    def _fail(self, error: Exception, reason: str) -> None:
+        stand_aside("write", error)
+        self.failure = reason
+        self._give_up({"failure": reason})
+
+    def _give_up(self, why: dict[str, Any]) -> None:
+        """Write nothing more, but for the reason if there is room."""
+        state.on = False
+        state.queue.clear()
+        for with_source in (True, False):
+            try:
+                self._put(self._last(why, with_source=with_source), whatever_the_size=True)
+            except OSError as error:
+                stand_aside("write the end", error)
+            else:
+                break
+        self._output.close()
 
     def _drain(self, seconds: float = END_SECONDS, is_asked: Callable[[], bool] = bool) -> None:
         """Write what is queued, as far as time goes and until `is_asked` to stop."""
@@ -186,13 +202,13 @@ class Writer:
             encoded += some
             is_over = left <= 0 or time.monotonic() > until or is_asked()
             if encoded >= BATCH or is_over:
-                self._output.append(self._batch(self._encoder.take()))
+                self._put(self._encoder.take())
                 encoded = 0
             if is_over:
                 break
         if self.children:
             listed, self.children = self.children, []
-            self._output.append(self._batch(layout.json_chunk(layout.CHILDREN, listed)))
+            self._put(layout.json_chunk(layout.CHILDREN, listed))
 
     def _encode(self, count: int) -> int:
         """Encode at least `count` items of the queue, or all, and give how many."""
@@ -220,34 +236,35 @@ class Writer:
             self._drain(seconds)
             if self._sampling is not None:
                 self._sampling.release()
-                self._output.append(self._batch(self._encoder.take()))
+                self._put(self._encoder.take())
             if state.queue:
                 state.dropped += len(state.queue)
                 state.queue.clear()
-            self._output.end(self._batch(self._last()))
+            self._put(self._last({}), whatever_the_size=True)
 
         self._guarded(write)
 
-    def _write_full(self) -> None:
-        self._output.end(self._batch(layout.json_chunk(layout.DONE, self._facts() | {"full": self._output.max_bytes})))
+    def _put(self, data: bytes, *, whatever_the_size: bool = False) -> None:
+        """Write a batch; one that fails does not count."""
+        (self._output.end if whatever_the_size else self._output.append)(self._batch(data))
+        self._batches += 1
+        self._said_meta = True
 
     def _batch(self, data: bytes) -> bytes:
-        self._batches += 1
-        opened = layout.json_chunk(layout.PROCESS, [self._meta["process"], self._batches])
-        if not self._said_meta:
-            opened += layout.json_chunk(layout.META, self._meta)
-            self._said_meta = True
-        return opened + data
+        opened = layout.json_chunk(layout.PROCESS, [self._meta["process"], self._batches + 1])
+        return opened + (b"" if self._said_meta else layout.json_chunk(layout.META, self._meta)) + data
 
     def _opening(self) -> bytes:
         return layout.json_chunk(layout.META, self._meta)
 
     def _last_of_file(self) -> bytes:
-        return self._batch(self._last(continued=True))
+        return self._batch(self._last({"continued": True}))
 
-    def _last(self, **more: bool) -> bytes:
-        found = sources(self._encoder.files, int(self._meta["start_unix_ns"]))
-        return layout.json_chunk(layout.SOURCE, found) + layout.json_chunk(layout.DONE, self._facts() | more)
+    def _last(self, more: dict[str, Any], *, with_source: bool = True) -> bytes:
+        done = layout.json_chunk(layout.DONE, self._facts() | more)
+        if not with_source:
+            return done
+        return layout.json_chunk(layout.SOURCE, sources(self._encoder.files, int(self._meta["start_unix_ns"]))) + done
 
     def _facts(self) -> dict[str, Any]:
         return self._done() | ({"sampling": self._sampling.facts()} if self._sampling is not None else {})

@@ -255,6 +255,8 @@ def _warnings(done: Mapping[str, Any]) -> Iterator[str]:
         yield "--sample had no trace to choose from, so everything was kept: name the unit of work by --trace-root"
     if limit := done.get("full"):
         yield f"the recording stopped at its size limit of {limit:,} bytes; see --max-size and --max-age"
+    if failure := done.get("failure"):
+        yield f"the recording stopped before the program did, it could not be written to: {failure}"
     if dropped := done.get("dropped"):
         yield f"{dropped:,} events were dropped: the program made them faster than they could be written"
     for where, count in done.get("troubles", {}).items():
