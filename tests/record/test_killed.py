@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from microdelay.errors import RecordingError
 from microdelay.traces import Recording, assemble, read
 
@@ -43,6 +45,34 @@ def test_kill_leaves_what_was_flushed(tmp_path: Path, program: Callable[..., Pat
     assert "has no end" in made.warnings[0]
     assert "the program was killed?" in made.warnings[0]
     assert {trace.name for trace in assemble(made)} == {"turn"}
+
+
+@pytest.mark.parametrize("share", ["1", "0.05"])
+def test_what_a_terminated_program_has_no_time_to_write_is_counted_as_that(
+    share: str, tmp_path: Path, program: Callable[..., Path], recorded: Callable[..., tuple[int, str, str]]
+) -> None:
+    script = program(
+        """
+        import microdelay, os, signal
+        from microdelay.record import session
+        session.TERM_SECONDS = 0.001
+        @microdelay.trace
+        def turn():
+            for number in range(100):
+                with microdelay.span("x"): pass
+        turn()
+        with session._session.writer._writing:  # no flush until it is terminated
+            for number in range(400): turn()
+        os.kill(os.getpid(), signal.SIGTERM)
+        """
+    )
+    status, _, errors = recorded("--sample", share, script)
+    assert (status, errors) == (-signal.SIGTERM, "")
+    made = read(tmp_path / "program.mdr")
+    assert made.done["dropped"] == 0
+    assert made.done["unwritten"] > 1000
+    (said,) = (each for each in made.warnings if not each.startswith("sampled"))
+    assert said.endswith("events of the last moment missing: the program ended before more could be written")
 
 
 def when_readable(path: Path) -> Recording:

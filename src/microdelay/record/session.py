@@ -18,7 +18,7 @@ from microdelay.record.output import Limits, Output
 from microdelay.record.sampler import Sampler
 from microdelay.record.settings import DEFAULT_MAX_BYTES, Settings, default_path, is_switched_off
 from microdelay.record.trouble import stand_aside
-from microdelay.record.writer import Writer
+from microdelay.record.writer import TERM_SECONDS, Writer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Session:
         output = Output(settings.path, settings.recording, _limits(settings), create=not handed)
         self.writer = Writer(output, settings, self.meta, self.done, create=not handed)
         self.importer = Importer()
-        self.ending = Ending(self.leave)
+        self.ending = Ending(self.terminate)
         self.writer.look = self.ending.look
         self.sampler = Sampler() if settings.sampler else None
 
@@ -124,6 +124,12 @@ class Session:
         """Write the end, for the case that there will be no other one."""
         if os.getpid() == self.pid and state.on:
             self.writer.leave()
+
+    def terminate(self) -> None:
+        """Write the end of a process that is being terminated."""
+        if os.getpid() == self.pid and state.on:
+            state.on = False
+            self.writer.leave(TERM_SECONDS)
 
     def before_fork(self) -> Facts | None:
         """End the threads, and say what runs here and now; None where the child is not followed."""

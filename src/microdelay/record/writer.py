@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _thread
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -28,11 +29,20 @@ FLUSH_SECONDS = 0.5
 LEAVE_SECONDS = 0.2
 """That `os._exit` and the like are held up to write what is queued."""
 
+TERM_SECONDS = 2.0
+"""That SIGTERM is held up likewise: who sends it waits 10 s (docker stop) to 90 s (systemd) before SIGKILL."""
+
+LAST_LOOKS = 3
+"""At the queue, when all is written at the end: other threads go on, and so do our own last steps."""
+
 BATCH = 50_000
 """Items of the queue that are encoded before they are written; their rows take some 10 MB."""
 
 PIECE = 2_000
 """Items that are encoded at once: a fork waits for so many, 10 ms."""
+
+SPAN_ITEMS = 6
+"""Of the queue that are one span, its label first."""
 
 Facts = Callable[[], dict[str, Any]]
 
@@ -55,6 +65,7 @@ class Writer:
         """Python children that were started, to be written."""
         self.look: Callable[[], None] | None = None
         """Is called by the thread after each flush."""
+        self._unwritten = 0
         self.failure = ""
         """Why nothing more could be written, such as `No space left on device`; "" while it can."""
         if create:
@@ -122,6 +133,7 @@ class Writer:
         self._meta = meta
         self._begin_file()
         self.children.clear()
+        self._unwritten = 0
         self._output.reopen()
         self.start()
 
@@ -133,11 +145,11 @@ class Writer:
             self._end(END_SECONDS)
             self._output.close()
 
-    def leave(self) -> None:
+    def leave(self, seconds: float = LEAVE_SECONDS) -> None:
         """Write what is queued and the end, within a moment, of a process that may be gone after it."""
-        if self._writing.acquire(timeout=LEAVE_SECONDS):
+        if self._writing.acquire(timeout=seconds):
             try:
-                self._end(LEAVE_SECONDS)
+                self._end(seconds)
             finally:
                 self._writing.release()
 
@@ -220,7 +232,7 @@ class Writer:
             done += 1
             try:
                 if type(item) is Label:
-                    done += 5
+                    done += SPAN_ITEMS - 1
                     add_span(item, take(), take(), take(), take(), take())
                 else:
                     add(item)
@@ -233,13 +245,16 @@ class Writer:
         """Write the rest; what does not fit into the time is counted."""
 
         def write() -> None:
-            self._drain(seconds)
+            until = time.monotonic() + seconds
+            for _ in range(LAST_LOOKS):
+                self._drain(until - time.monotonic())
+                if not state.queue:
+                    break
             if self._sampling is not None:
                 self._sampling.release()
                 self._put(self._encoder.take())
-            if state.queue:
-                state.dropped += len(state.queue)
-                state.queue.clear()
+            self._unwritten += _events(state.queue)
+            state.queue.clear()
             self._put(self._last({}), whatever_the_size=True)
 
         self._guarded(write)
@@ -267,4 +282,11 @@ class Writer:
         return layout.json_chunk(layout.SOURCE, sources(self._encoder.files, int(self._meta["start_unix_ns"]))) + done
 
     def _facts(self) -> dict[str, Any]:
-        return self._done() | ({"sampling": self._sampling.facts()} if self._sampling is not None else {})
+        sampling = {"sampling": self._sampling.facts()} if self._sampling is not None else {}
+        return self._done() | {"unwritten": self._unwritten} | sampling
+
+
+def _events(queue: deque[Any]) -> int:
+    """Count the events in the queue, in which a span lies as six items."""
+    items = list(queue)
+    return len(items) - (SPAN_ITEMS - 1) * sum(type(item) is Label for item in items)

@@ -135,6 +135,7 @@ class Processes:
             | {
                 "end_ns": max(end.get("end_ns", 0) for end in ends),
                 "dropped": sum(end.get("dropped", 0) for end in ends),
+                "unwritten": sum(end.get("unwritten", 0) for end in ends),
                 "probes": sorted({probe for end in ends for probe in end.get("probes", ())}),
                 "troubles": troubles,
             }

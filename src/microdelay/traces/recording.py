@@ -259,5 +259,8 @@ def _warnings(done: Mapping[str, Any]) -> Iterator[str]:
         yield f"the recording stopped before the program did, it could not be written to: {failure}"
     if dropped := done.get("dropped"):
         yield f"{dropped:,} events were dropped: the program made them faster than they could be written"
+    if unwritten := done.get("unwritten"):
+        events = f"{unwritten:,} event{'s' * (unwritten > 1)}"
+        yield f"{events} of the last moment missing: the program ended before more could be written"
     for where, count in done.get("troubles", {}).items():
         yield f"the recorder stood aside {count:,} times at: {where}"
