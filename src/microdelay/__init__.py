@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from microdelay._lazy import lazy
 
 TYPE_CHECKING = False  # that of typing, which takes 10 ms to import
 
@@ -32,27 +32,17 @@ __all__ = [
 ]
 
 # Looked up on first use, so that `import microdelay` stays as light as the one thing that is used of it.
-_HOMES = {
-    "BufferedHandler": "microdelay.remedy.log_buffer",
-    "LogBuffer": "microdelay.remedy.log_buffer",
-    "MicrodelayError": "microdelay.errors",
-    "cached": "microdelay.remedy.cache",
-    "fan_out": "microdelay.remedy.fan_out",
-    "span": "microdelay.record",
-    "start": "microdelay.record",
-    "stop": "microdelay.record",
-    "trace": "microdelay.record",
-}
-
-
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'microdelay' has no attribute {name!r}")
-    value: object = getattr(import_module(home), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "BufferedHandler": "microdelay.remedy.log_buffer",
+        "LogBuffer": "microdelay.remedy.log_buffer",
+        "MicrodelayError": "microdelay.errors",
+        "cached": "microdelay.remedy.cache",
+        "fan_out": "microdelay.remedy.fan_out",
+        "span": "microdelay.record",
+        "start": "microdelay.record",
+        "stop": "microdelay.record",
+        "trace": "microdelay.record",
+    },
+)

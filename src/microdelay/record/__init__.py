@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from microdelay._lazy import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,19 +15,13 @@ if TYPE_CHECKING:
 __all__ = ["handed_over", "span", "start", "stop", "trace"]
 
 # Looked up on first use: who only launches a program, or only opens a span, loads nothing else.
-_HOMES = {
-    "handed_over": "microdelay.record.activities",
-    "span": "microdelay.record.explicit",
-    "start": "microdelay.record.session",
-    "stop": "microdelay.record.session",
-    "trace": "microdelay.record.explicit",
-}
-
-
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(home), name)
-    globals()[name] = value
-    return value
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "handed_over": "microdelay.record.activities",
+        "span": "microdelay.record.explicit",
+        "start": "microdelay.record.session",
+        "stop": "microdelay.record.session",
+        "trace": "microdelay.record.explicit",
+    },
+)
