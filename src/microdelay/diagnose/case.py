@@ -10,13 +10,16 @@ from functools import cached_property
 import numpy as np
 
 from microdelay.diagnose.rows import Rows
-from microdelay.spans import CONNECTING, LOCK, LOG, POOL, REQUESTS, WAITS, Place, Span
+from microdelay.spans import CONNECTING, LOCK, LOG, POOL, REQUESTS, TELEMETRY, WAITS, Place, Span
 from microdelay.traces.columns import Shape, Spans
 from microdelay.traces.index import Bools, Groups, Ints
 from microdelay.traces.model import Invocation, Recording, Trace
 
 TURNS = CONNECTING | {LOCK, POOL}
 """Kinds of waits that come before an operation, and lead to nothing themselves."""
+
+OWNERS = REQUESTS | {LOG, TELEMETRY}
+"""Kinds whose waits inside are theirs: what a log call opens goes away with the log call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class Case:
         """Give the spans of traces that are of some kinds (any, where none is given) and for which `where` holds.
 
         `where` is asked once for each shape: kind, name, attributes and error. With `outermost`, only spans that stand
-        in no request and in no log call.
+        in no request, no log call and no export.
         """
         spans = self.recording.spans
         chosen = spans.of_kinds(kinds) if kinds else np.ones(len(spans), bool)
@@ -74,9 +77,9 @@ class Case:
 
     @cached_property
     def inside(self) -> Bools:
-        """For each row of the recording's spans, whether it is part of a request or of a log call."""
+        """For each row of the recording's spans, whether it is part of a request, a log call or an export."""
         spans, parents = self.recording.spans, self.recording.lanes.parents
-        around = spans.of_kinds(REQUESTS | {LOG})
+        around = spans.of_kinds(OWNERS)
         inside = np.zeros(len(spans), bool)
         at = np.flatnonzero(parents >= 0)
         parent = parents[at]
@@ -88,7 +91,7 @@ class Case:
         return inside
 
     def inside_wait(self, span: Span) -> bool:
-        """Tell whether a span is part of a request or of a log call."""
+        """Tell whether a span is part of a request, a log call or an export."""
         return bool(self.inside[self.recording.spans.table.index.find(span.id)])
 
     @cached_property

@@ -15,10 +15,11 @@ from microdelay.diagnose.case import Case
 from microdelay.diagnose.dataflow import source
 from microdelay.diagnose.dataflow.flow import DEPENDENT, UNKNOWN
 from microdelay.diagnose.edits import VIEWS, Edit
+from microdelay.diagnose.overlap import without_doubles
 from microdelay.diagnose.price import Fleet
 from microdelay.diagnose.program import Program, compile_program
 from microdelay.diagnose.replay import fidelity, replay
-from microdelay.diagnose.rule import Finding, Rule, Saving
+from microdelay.diagnose.rule import Finding, Rule, Saving, precedence
 from microdelay.traces.model import Recording, Trace
 
 MIN_SAVING_SHARE = 0.001
@@ -29,6 +30,9 @@ MIN_SAVING_NS = 100_000
 
 POOR_FIDELITY = 0.1
 """Relative error of replaying unchanged beyond which predictions are said to be rough."""
+
+MIN_ONCE_NS = 10_000_000
+"""What a process does once must take, to be worth a line: a person notices a hundredth of a second at best."""
 
 MIN_TRACES_SHARE = 0.05
 """Of the traces that a finding must be in: what the first one alone does is a cold start, not a habit."""
@@ -116,17 +120,19 @@ def diagnose(
     for number, rule in enumerate(rules):
         if progress is not None:
             progress(rule.NAME, number, len(rules))
-        found += [pricing.priced(finding) for finding in rule.find(case)]
+        found += rule.find(case)
+    found = [pricing.priced(finding) for finding in without_doubles(found, precedence(rules))]
     kept = sorted(
         pricing.kept(found),
         key=lambda each: (-each.saving.expected, each.rule, each.where.file, each.where.line, each.id),
     )
     saved = pricing.savings([edit for finding in kept if certain(finding) for edit in finding.edits])
     predictions = pricing.recorded - saved["expected"]
-    if all(certain(finding) for finding in kept if finding.edits):
+    usual = [finding for finding in kept if finding.edits and not finding.once]
+    if all(certain(finding) for finding in usual):
         possible = predictions
     else:
-        possible = pricing.recorded - pricing.savings([edit for finding in kept for edit in finding.edits])["expected"]
+        possible = pricing.recorded - pricing.savings([edit for finding in usual for edit in finding.edits])["expected"]
     spent = accounts.accounts(recording, traces)
     median, worst = pricing.fidelity()
     return Diagnosis(
@@ -161,7 +167,12 @@ def _numbered(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def certain(finding: Finding) -> bool:
-    """Tell whether a finding counts towards the prediction of all remedies together: nothing speaks against it."""
+    """Tell whether a finding counts towards the prediction of all remedies together: nothing speaks against it.
+
+    What a process does once is none of a trace's usual time.
+    """
+    if finding.once:
+        return False
     return finding.dependence is None or finding.dependence.verdict not in (DEPENDENT, UNKNOWN)
 
 
@@ -213,6 +224,8 @@ class _Pricing:
 
     def matters(self, finding: Finding) -> bool:
         """Tell whether a finding is worth a line; one that may not be changed is, if it is long enough to be asked."""
+        if finding.once:
+            return finding.total_ns >= MIN_ONCE_NS
         mean = float(np.mean(self.recorded)) if len(self.recorded) else 0.0
         least = max(MIN_SAVING_NS, MIN_SAVING_SHARE * mean)
         if finding.traces < MIN_TRACES_SHARE * len(self._traces):

@@ -60,6 +60,15 @@ class Unblock:
     computing: bool = False
 
 
-Edit = Replace | Together | Unblock
+@dataclass(frozen=True, slots=True)
+class Start:
+    """An item that `activity` gave to a pool begins `cost` after that, instead of waiting for a free thread."""
+
+    activity: int
+    item: int
+    cost: Cost = NOTHING
+
+
+Edit = Replace | Start | Together | Unblock
 
 VIEWS = ("best", "expected", "worst")

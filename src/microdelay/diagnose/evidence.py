@@ -36,6 +36,9 @@ def by_trace(seen: Iterable[tuple[Trace, Span]]) -> Mapping[int, Sequence[Span]]
 def root_of(case: Case, trace: Trace) -> Place:
     """Give the function that a trace is an execution of: the place of what has none of its own."""
     call = case.recording.invocations.get(trace.invocation)
+    if trace.root is not None:
+        inside = (each for span in trace.spans for each in case.recording.callers(span.invocation))
+        call = next((each for each in inside if each.function.rpartition(".")[2] == trace.name), call)
     if call is not None:
         return Place(call.file, call.line, call.function)
     if trace.root is not None and trace.root.site is not None:

@@ -19,6 +19,13 @@ class Fleet:
         """Give the hours a day that `saved_ns` in each trace come to."""
         return saved_ns * self.agents * self.runs_per_day / NS_PER_HOUR
 
+    def once_a_day(self, saved_ns: float, traces: int) -> float:
+        """Give what to count as saved in each trace of what a process saves once, in all of its `traces` together.
+
+        Taken as one process a day for each agent: a service that is deployed daily.
+        """
+        return saved_ns * traces / max(1, self.runs_per_day)
+
     def cost_per_day(self, saved_ns: float) -> float:
         """Give the money a day that `saved_ns` in each trace come to."""
         return self.hours_per_day(saved_ns) * self.cost_per_hour

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from microdelay.diagnose.edits import VIEWS, Edit, Replace, Together, Unblock
+from microdelay.diagnose.edits import VIEWS, Edit, Replace, Start, Together, Unblock
 from microdelay.diagnose.program import (
     AWAIT,
     BEGIN,
@@ -60,6 +60,9 @@ def _apply(ops: list[Op], edits: Sequence[Edit], view: str) -> list[Op]:
     # An outer replacement leaves nothing for those inside it, so the widest go first.
     replacing = sorted((e for e in edits if isinstance(e, Replace)), key=lambda e: (e.start_ns, -e.end_ns))
     made = _replaced(ops, replacing, view)
+    starting = {edit.item: edit.cost.at(view) for edit in edits if isinstance(edit, Start)}
+    if starting:
+        made = [_started(op, starting) if op.kind == SPAWN else op for op in made]
     for edit in edits:
         if isinstance(edit, Unblock) and not (edit.computing and view == "worst"):
             part = _between(made, edit.start_ns, edit.end_ns)
@@ -70,6 +73,11 @@ def _apply(ops: list[Op], edits: Sequence[Edit], view: str) -> list[Op]:
         part = _between(made, group.intervals[0][0], group.intervals[-1][1])
         made[part] = _forked(made[part], group, view)
     return made
+
+
+def _started(op: Op, starting: Mapping[int, int]) -> Op:
+    cost = min((starting[target] for target in op.targets if target in starting), default=op.cost)
+    return Op(op.kind, op.start_ns, op.end_ns, cost, op.targets, op.key)
 
 
 def _between(ops: Sequence[Op], start_ns: int, end_ns: int) -> slice:

@@ -2,7 +2,8 @@
 
 A rule module has `NAME` (what a user types), `SUMMARY` (one sentence for `microdelay rules`), `REMEDY` (what removes
 it), `FIRES` and `SILENT` (drawn timelines, see `microdelay.testing`, on which it must find something and nothing) and
-`find(case)`. It never changes the case; what its finding would save is computed afterwards, by the replay.
+`find(case)`. It never changes the case; what its finding would save is computed afterwards, by the replay. A rule may
+have `OVER`, the names of rules that say nothing of spans which it has told of: no wait is sold twice.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Finding:
     of the spans that it costs, by which a later recording is compared. `count` is how often it was seen in all
     `traces` together, `total_ns` what those spans took. `after_others` says that it saves nothing alone, and its
     saving only once the other findings are remedied (a call that blocks the loop gains nothing from running together).
+    `once` says that a process pays it once, however many traces it runs: it is no part of what all remedies save.
     """
 
     rule: str
@@ -59,6 +61,7 @@ class Finding:
     saving: Saving = field(default_factory=Saving)
     predicted_ns: int = 0
     after_others: bool = False
+    once: bool = False
     ordinal: int = 0
 
     @property
@@ -92,6 +95,11 @@ def rules() -> dict[str, Rule]:
         rule: Rule = import_module(f"{package.__name__}.{each.name}")
         found[rule.NAME] = rule
     return found
+
+
+def precedence(chosen: Iterable[Rule]) -> dict[str, frozenset[str]]:
+    """Give for each rule the names of those that it goes over."""
+    return {rule.NAME: frozenset(getattr(rule, "OVER", ())) for rule in chosen}
 
 
 def chosen(only: Sequence[str] = (), ignore: Sequence[str] = ()) -> list[Rule]:

@@ -60,8 +60,9 @@ def _finding(found: Diagnosis, finding: Finding) -> dict[str, Any]:
         "median_ns": finding.median_ns,
         "saving_ns": _saving(finding.saving),
         "after_others": finding.after_others,
+        "once": finding.once,
         "predicted_ns": {"p50": finding.predicted_ns},
-        "price": _price(found, finding.saving),
+        "price": _price_of(found, finding),
         "dependence": {"verdict": dependence.verdict, "evidence": list(dependence.evidence)} if dependence else None,
         "remedy": finding.remedy,
         "snippet": finding.snippet,
@@ -84,6 +85,13 @@ def _price(found: Diagnosis, saving: Saving) -> dict[str, float]:
         "hours_per_day": fleet.hours_per_day(saving.expected),
         "cost_per_day": fleet.cost_per_day(saving.expected),
     }
+
+
+def _price_of(found: Diagnosis, finding: Finding) -> dict[str, float]:
+    saved = finding.saving.expected
+    if finding.once:
+        saved = int(found.fleet.once_a_day(saved, len(found.traces)))
+    return _price(found, Saving(0, saved, 0))
 
 
 def comparison(compared: Comparison) -> dict[str, Any]:

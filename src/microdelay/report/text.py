@@ -92,20 +92,16 @@ def _bill(saving: Saving, fleet: Fleet) -> Text:
 def _finding(number: int, finding: Finding, found: Diagnosis) -> RenderableType:
     head = Table.grid(expand=False, padding=(0, 2))
     hours = found.fleet.hours_per_day(finding.saving.expected)
-    when = ", once the others are remedied" if finding.after_others else ""
+    price = "once a process" if finding.once else f"{three_digits(hours)} h/day"
     head.add_row(
         Text(f"{number}", "bold"),
         Text(finding.rule, "bold cyan"),
-        Text.assemble(
-            "saves ",
-            (duration(finding.saving.expected), "bold green"),
-            f" ({interval(finding.saving.low, finding.saving.high)}){when}",
-        ),
-        Text(f"{three_digits(hours)} h/day", "dim"),
+        _saves(finding, len(found.traces)),
+        Text(price, "dim"),
     )
     body: list[RenderableType] = [
         Text.assemble((_place(finding.where), "underline"), f" in {finding.where.function}"),
-        Text(f"{finding.what}; {duration(finding.median_ns)} a trace"),
+        Text(f"{finding.what}; {duration(finding.median_ns)} {'in it' if finding.once else 'a trace'}"),
     ]
     more = [place for place in finding.places if place != finding.where]
     if more:
@@ -117,6 +113,15 @@ def _finding(number: int, finding: Finding, found: Diagnosis) -> RenderableType:
         code = Syntax(finding.snippet, "python", theme="ansi_dark", background_color="default", word_wrap=True)
         body.append(Padding(code, (0, 2)))
     return Padding(Group(head, Padding(Group(*body), (0, 0, 0, 3))), (0, 2, 1, 2), expand=False)
+
+
+def _saves(finding: Finding, traces: int) -> Text:
+    saving = finding.saving
+    if finding.once:
+        return Text.assemble("saves ", (duration(saving.expected * traces), "bold green"))
+    when = ", once the others are remedied" if finding.after_others else ""
+    between = f" ({interval(saving.low, saving.high)}){when}"
+    return Text.assemble("saves ", (duration(saving.expected), "bold green"), between)
 
 
 def _verdict(verdict: Verdict) -> Iterator[Text]:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 from microdelay.diagnose import snippet
 from microdelay.diagnose.case import Case
-from microdelay.diagnose.edits import Cost, Edit, Replace, Unblock
+from microdelay.diagnose.edits import Unblock
 from microdelay.diagnose.places import median_per_trace
 from microdelay.diagnose.processor import Split
 from microdelay.diagnose.rule import Finding
-from microdelay.spans import CODEC, GC, IMPORT, LOG, SETUP, WAITS, WORK, Place, Span
+from microdelay.spans import CODEC, GC, IMPORT, LOG, SETUP, TELEMETRY, WAITS, WORK, Place, Span
 from microdelay.traces.model import Step, Trace
 
 NAME = "blocked-loop"
@@ -29,18 +29,14 @@ MIN_PART_NS = 1_000_000
 MIN_TIMES = 2
 """Of a computation or a construction, unless there is but one trace: what happens once is a cold start, or chance."""
 
-_OTHERS = frozenset({GC, IMPORT, LOG})
-"""Kinds that do hold the loop, but not for others' sake: the collector runs where it happens to, a module is imported
-once, and log calls have their own rule."""
+_OTHERS = frozenset({GC, IMPORT, LOG, SETUP, TELEMETRY})
+"""Kinds that do hold the loop, but have rules of their own, whose remedies take them out of the loop, too."""
 
 _NAMED = WAITS | WORK
 """Kinds that say what holds the loop; a request or a tool only says around what."""
 
 _LETS_GO = frozenset({"argon2", "bcrypt", "bz2", "gzip", "hashlib", "lzma", "zlib", "zstandard"})
 """Codecs that let go of the interpreter's lock, so that a thread helps."""
-
-_KEPT = """# once, when the program starts, and kept for all calls:
-{call}"""
 
 _CODEC = """# A thread would still hold the interpreter's lock.
 # A faster codec (orjson, msgspec), smaller values, or another process would not."""
@@ -142,7 +138,9 @@ def _finding(case: Case, site: Place, name: str, seen: _Seen) -> Finding:
         f"{count / len(case.traces):.1f} times a trace",
         remedy=remedy,
         spans=seen.spans,
-        edits=[_edit(seen, activity, start, end) for _, activity, start, end in seen.parts],
+        edits=[
+            Unblock(activity, start, end, computing=_keeps_the_lock(seen)) for _, activity, start, end in seen.parts
+        ],
         traces=len({trace.id for trace, *_ in seen.parts}),
         snippet=code,
         places=(site,),
@@ -153,12 +151,6 @@ def _finding(case: Case, site: Place, name: str, seen: _Seen) -> Finding:
     )
 
 
-def _edit(seen: _Seen, activity: int, start_ns: int, end_ns: int) -> Edit:
-    if _kind(seen) == SETUP:  # some are still made, as with connections: a fifth at the worst
-        return Replace(activity, start_ns, end_ns, Cost(0, 0, (end_ns - start_ns) // 5))
-    return Unblock(activity, start_ns, end_ns, computing=_keeps_the_lock(seen))
-
-
 def _keeps_the_lock(seen: _Seen) -> bool:
     return not seen.spans or (seen.spans[0].kind == CODEC and seen.spans[0].name.partition(".")[0] not in _LETS_GO)
 
@@ -166,8 +158,6 @@ def _keeps_the_lock(seen: _Seen) -> bool:
 def _remedy(seen: _Seen, site: Place) -> tuple[str, str]:
     """Give what helps, in a few words and as code."""
     kind = _kind(seen)
-    if kind == SETUP:
-        return "one client for all calls", _KEPT.format(call=snippet.quoted(site) or f"# {seen.spans[0].name}(...)")
     if _keeps_the_lock(seen):
         return ("a faster codec, or less of it", _CODEC) if kind == CODEC else ("another process", _COMPUTING)
     return REMEDY, snippet.to_thread(site)
@@ -184,13 +174,6 @@ FIRES = {
     "a computation of 60 ms": """
         a     |######...##
         b     |......##...
-    """,
-    "a client that is made for each call": """
-        1 character = 10 ms
-        a     |#####...#####...
-        a     |[one]   [one]
-        b     |.....##......##.
-        one: setup httpx.AsyncClient  at 3
     """,
     "a long text made into objects": """
         1 character = 10 ms
@@ -224,6 +207,13 @@ SILENT = {
         a     |[one]   [one]
         b     |.....##......##.
         one: gc gc
+    """,
+    "clients that are made for each call are left to their own rule": """
+        1 character = 10 ms
+        a     |#####...#####...
+        a     |[one]   [one]
+        b     |.....##......##.
+        one: setup httpx.AsyncClient  at 3
     """,
     "a module that is imported on the way: only the first call pays for it": """
         1 character = 10 ms

@@ -1,0 +1,20 @@
+"""Every tenth answer takes twenty times as long (slow), or all take about the same (near)."""
+
+import sys
+
+import requests
+
+import microdelay
+
+service, mode = sys.argv[1:3]
+session = requests.Session()
+
+
+@microdelay.trace
+def handle(number: int) -> int:
+    rare = "&slow=10&slow_ms=200" if mode == "slow" else ""
+    return session.get(f"{service}/search?ms=10{rare}&q={number}").status_code
+
+
+for number in range(60):
+    handle(number)
