@@ -102,11 +102,14 @@ def test_the_launcher_refuses_a_bad_size_in_one_line(recorded: Execute, program:
     assert "--max-size: 'bad' has an unknown unit" in errors
 
 
-def test_the_launcher_says_that_it_is_switched_off(recorded: Execute, program: Program, tmp_path: Path) -> None:
-    status, output, errors = recorded(program(HELLO), MICRODELAY_OFF="1")
+def test_the_launcher_says_in_the_place_of_a_report_that_it_is_switched_off(
+    plainly: Execute, program: Program, tmp_path: Path
+) -> None:
+    path = tmp_path / "never.mdr"
+    status, output, errors = plainly("-m", "microdelay", "run", "-o", path, program(HELLO), MICRODELAY_OFF="1")
     assert (status, output) == (0, "ran\n")
     assert errors == "microdelay: not recording: MICRODELAY_OFF is set\n"
-    assert not (tmp_path / "program.mdr").exists()
+    assert not path.exists()
 
 
 def test_children_that_are_switched_off_are_not_missed(recorded: Execute, program: Program, tmp_path: Path) -> None:

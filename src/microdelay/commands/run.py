@@ -91,8 +91,9 @@ def run(arguments: Namespace) -> int:
         program, name = arguments.script, arguments.script[0]
         _check_script(name)
     if is_switched_off(os.environ):
-        sys.stderr.write(f"microdelay: not recording: {OFF} is set\n")
-        sys.stderr.flush()
+        if not arguments.no_report:
+            sys.stderr.write(f"microdelay: not recording: {OFF} is set\n")
+            sys.stderr.flush()
         launch.execute_unrecorded(program)
     output = os.path.abspath(arguments.output or default_path(name))
     _check_output(output)
