@@ -1,10 +1,14 @@
 """What the recorder adds to a start, alternating with plain Python and with peers; medians in ms.
 
-python benchmarks/startup.py [ROUNDS]
+    .venv/bin/python benchmarks/startup.py [--rounds 15]
+
+The files of the package are compiled first, as an installer does.
 """
 
 from __future__ import annotations
 
+import argparse
+import compileall
 import os
 import statistics
 import subprocess
@@ -14,7 +18,7 @@ import time
 from pathlib import Path
 
 BIN = Path(sys.executable).parent
-ROUNDS = 15
+PACKAGE = Path(__file__).resolve().parent.parent / "src" / "microdelay"
 
 Case = tuple[list[str], dict[str, str]]
 
@@ -50,8 +54,12 @@ def took_ms(case: Case) -> float:
     return (time.perf_counter() - start) * 1e3
 
 
-def main(rounds: int) -> None:
+def main() -> None:
     """Run them in turn, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=15, help="starts of each command (default: 15)")
+    rounds = parser.parse_args().rounds
+    compileall.compile_dir(PACKAGE, quiet=1)
     with tempfile.TemporaryDirectory() as folder:
         commands = {name: case for name, case in cases(Path(folder)).items() if Path(case[0][0]).exists()}
         times: dict[str, list[float]] = {name: [] for name in commands}
@@ -66,4 +74,4 @@ def main(rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS)
+    main()

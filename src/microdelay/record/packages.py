@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import sysconfig
+import sys
 
 from microdelay.record.patches import WRAPPER_FILE
 
@@ -13,7 +13,13 @@ MAX_FILES = 50_000
 """Files whose package is remembered; a program may make code under names without end."""
 
 _packages: dict[str, str] = {}
-_stdlib = tuple({os.path.realpath(sysconfig.get_path(key)) + os.sep for key in ("stdlib", "platstdlib")})
+_PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
+_stdlib = tuple(
+    {
+        os.path.realpath(folder) + os.sep
+        for folder in (os.path.dirname(os.__file__), os.path.join(sys.base_exec_prefix, sys.platlibdir, _PYTHON))
+    }
+)
 _FOLDER = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 

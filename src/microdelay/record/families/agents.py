@@ -10,11 +10,16 @@ from collections.abc import AsyncIterator, Callable, Generator
 from typing import Any
 
 from microdelay.record import activities, redact
+from microdelay.record.describing import describe as describing
+from microdelay.record.describing import units
 from microdelay.record.events import now, state
 from microdelay.record.measure import NO_CPU, Details, hide, record
 from microdelay.record.patches import unnoticed
 from microdelay.record.trouble import stand_aside
-from microdelay.spans import AGENT
+from microdelay.spans import AGENT, TOOL
+
+describing.by_kind[AGENT] = units.agent
+describing.by_kind[TOOL] = units.tool
 
 TURN = "invoke_agent"
 USE = "execute_tool"

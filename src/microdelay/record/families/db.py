@@ -15,8 +15,13 @@ from types import FrameType
 from typing import Any
 
 from microdelay.record import redact
+from microdelay.record.describing import db as statements
+from microdelay.record.describing import describe as describing
 from microdelay.record.measure import NO_DETAILS, Describe, Details
 from microdelay.record.trouble import stand_aside
+from microdelay.spans import DB
+
+describing.by_kind[DB] = statements.db
 
 FETCH_FLOOR_NS = 50_000
 """Rows that the driver holds already, and a transaction in which nothing is to be ended, take less."""

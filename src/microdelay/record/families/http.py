@@ -13,6 +13,8 @@ from typing import Any
 
 from microdelay.record import activities, redact
 from microdelay.record.activities import local
+from microdelay.record.describing import describe as describing
+from microdelay.record.describing.http import http
 from microdelay.record.events import cpu_now, now, state
 from microdelay.record.families.http_body import ASKED_BYTES, Body
 from microdelay.record.measure import NO_CPU, Cpu, Describe, Details, hide, record
@@ -45,6 +47,8 @@ MODEL_PATHS = (
 )  # fmt: skip
 """How the paths end under which language models are asked: OpenAI's and those made like it, Anthropic's, Ollama's,
 Google's."""
+
+describing.by_kind[HTTP] = http
 
 APART_NS = 1_000_000
 """From here on the wait for a body that a client reads by itself is told apart from that for the headers: less is

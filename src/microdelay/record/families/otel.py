@@ -15,6 +15,8 @@ from typing import Any
 from microdelay.record import redact
 from microdelay.record.activities import is_known, waited
 from microdelay.record.calls import Site
+from microdelay.record.describing import describe as describing
+from microdelay.record.describing.otel import otel
 from microdelay.record.events import Label, now, push_span, state
 from microdelay.record.imports import watched
 
@@ -60,6 +62,7 @@ PROBES = {
 
 _SCOPE = "opentelemetry.instrumentation."
 _LABEL = Label("otel", "")
+describing.by_kind[_LABEL.kind] = otel
 
 
 class Begun:

@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from microdelay.record.describing import describe as describing
+from microdelay.record.describing import units
 from microdelay.record.events import cpu_now, now
 from microdelay.record.measure import NO_CPU, Details, hide, record
 from microdelay.record.patches import Wrap, unnoticed
 from microdelay.record.trouble import stand_aside
 from microdelay.spans import SERVER
+
+describing.by_kind[SERVER] = units.server
 
 METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
 """Others are `_OTHER`, as OpenTelemetry has it: whoever asks may make up as many as they like."""
