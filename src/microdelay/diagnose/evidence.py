@@ -96,6 +96,8 @@ def times(seen: Seen, case: Case) -> str:
 
 
 def ms(nanoseconds: float) -> str:
-    """Give a duration in milliseconds, e.g. `12 ms` or `0.4 ms`."""
+    """Give a duration in milliseconds, e.g. `12 ms` or `0.4 ms`; a shorter one in microseconds."""
     value = nanoseconds / 1e6
+    if value < 0.1:
+        return f"{nanoseconds / 1e3:.0f} µs"
     return f"{value:,.0f} ms" if value >= 10 else f"{value:.1f} ms"

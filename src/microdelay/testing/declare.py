@@ -85,10 +85,15 @@ def declared(text: str, number: int) -> Declared:
     if word in ("sql", "fetch"):
         name, attributes = _sql(word, rest.strip())
         return Declared(DB, name, line, attributes | _told(options), **values)
+    if word == "command":
+        command: Attributes = {"db.system.name": "redis", "db.operation.name": rest.strip(), "connection": 1}
+        return Declared(DB, rest.strip(), line, command | _told(options), **values)
     if word in _WORDS:
         made: Attributes = {_SHOWN[word]: rest.strip()} if word in _SHOWN else {}
         return Declared(_WORDS[word], rest.strip() or word, line, made | _told(options), **values)
-    raise UsageError(f"a declaration begins with an HTTP method, sql, fetch or {', '.join(_WORDS)}, not {word!r}")
+    raise UsageError(
+        f"a declaration begins with an HTTP method, sql, fetch, command or {', '.join(_WORDS)}, not {word!r}"
+    )
 
 
 def _told(options: dict[str, str]) -> Attributes:

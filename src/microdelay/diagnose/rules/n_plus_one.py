@@ -22,6 +22,7 @@ from microdelay.traces.model import Trace
 NAME = "n-plus-one"
 SUMMARY = "one query for a list, then one more for each of its rows"
 REMEDY = "one query for all rows: IN (…) or a join"
+OVER = frozenset({"slow-query"})
 
 MIN_QUERIES = 3
 """Of one shape with different parameters in one trace; two may be a coincidence."""
