@@ -10,7 +10,7 @@ from tests import servers
 from tests.record.test_secrets import contents
 from tests.servers import PASSWORD
 
-from microdelay.diagnose.dependence import writes
+from microdelay.diagnose.effects import writes
 from microdelay.traces import Recording
 
 Record = Callable[..., Recording]

@@ -10,30 +10,16 @@ from functools import cached_property
 import numpy as np
 
 from microdelay.diagnose.rows import Rows
-from microdelay.spans import CONNECTING, LOCK, LOG, POOL, REQUESTS, TELEMETRY, WAITS, Place, Span
+from microdelay.spans import CONNECTING, LOCK, LOG, POOL, REQUESTS, TELEMETRY, WAITS, Span
 from microdelay.traces.columns import Shape, Spans
 from microdelay.traces.index import Bools, Groups, Ints
-from microdelay.traces.model import Invocation, Recording, Trace
+from microdelay.traces.model import Recording, Trace
 
 TURNS = CONNECTING | {LOCK, POOL}
 """Kinds of waits that come before an operation, and lead to nothing themselves."""
 
 OWNERS = REQUESTS | {LOG, TELEMETRY}
 """Kinds whose waits inside are theirs: what a log call opens goes away with the log call."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """One call that a function made (`site`) and that waited for `spans`, in one of its invocations.
-
-    `path` are the calls of the user's functions below it, outermost first; empty where the function waited itself.
-    """
-
-    site: Place
-    start_ns: int
-    end_ns: int
-    spans: tuple[Span, ...]
-    path: tuple[Invocation, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,40 +184,6 @@ class Case:
                 found[call.file, call.function, call.line].add(span.name)
                 site = call.site
         return {key: frozenset(names) for key, names in found.items()}
-
-    @cached_property
-    def units(self) -> Mapping[int, Mapping[int, Sequence[Unit]]]:
-        """For each trace and each of its invocations, the calls it made that waited for requests, in order."""
-        return {trace.id: self._units(trace) for trace in self.traces}
-
-    def _units(self, trace: Trace) -> dict[int, list[Unit]]:
-        gathered: dict[tuple[int, int], list[Span]] = defaultdict(list)
-        paths: dict[tuple[int, int], tuple[Place, tuple[Invocation, ...]]] = {}
-        for span in self.requests(trace):
-            path: tuple[Invocation, ...] = ()
-            site, invocation = span.site, self.recording.invocations.get(span.invocation)
-            while invocation is not None and site is not None:
-                # A call is one invocation of a function of the user's, or, at the bottom, the request itself.
-                key = invocation.id, path[0].id if path else -span.id
-                gathered[key].append(span)
-                paths.setdefault(key, (site, path))
-                path = (invocation, *path)
-                if invocation.id == trace.invocation:
-                    break
-                site, invocation = invocation.site, self.recording.invocations.get(invocation.caller)
-                if invocation is not None and invocation.start_ns < trace.start_ns:
-                    break
-        units: dict[int, list[Unit]] = defaultdict(list)
-        for (invocation_id, _), spans in gathered.items():
-            site, path = paths[invocation_id, _]
-            start = min(span.start_ns for span in spans)
-            end = max(self.end_of(span) for span in spans)
-            if path:
-                start, end = min(start, path[0].start_ns), max(end, path[0].end_ns)
-            units[invocation_id].append(Unit(site, start, end, tuple(spans), path))
-        for each in units.values():
-            each.sort(key=lambda unit: unit.start_ns)
-        return units
 
 
 def _is_request(shape: Shape) -> bool:

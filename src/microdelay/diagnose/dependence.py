@@ -3,8 +3,9 @@
 1. What the source says (`dataflow/`): the second is made of the first's answer, or the answer decides about it; also
    through what the functions below the first call leave behind and those below the second read.
 2. A value that came out of the first and went into the second (fingerprints).
-3. What the calls do by protocol: a request that may change something is not moved without a caveat, nor is one past a
-   write to a database; a pause between calls may be there on purpose.
+3. One connection that takes one statement at a time (`channels`).
+4. What the calls do by protocol (`effects`): what may change something is not moved without a caveat, nor is a read
+   past a write; a pause, a lock, a queue or a child process between calls may be there on purpose.
 
 Independent is said only when the source says so and nothing else speaks against it.
 """
@@ -12,49 +13,34 @@ Independent is said only when the source says so and nothing else speaks against
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Sequence
 
-from microdelay.diagnose.case import Case, Unit
-from microdelay.diagnose.dataflow import flow
+from microdelay.diagnose.case import Case
+from microdelay.diagnose.channels import shared
+from microdelay.diagnose.dataflow import apart, flow
 from microdelay.diagnose.dataflow.callees import Reads, reads_of, shared_writes
 from microdelay.diagnose.dataflow.flow import DEPENDENT, INDEPENDENT, UNKNOWN, Verdict
 from microdelay.diagnose.dataflow.source import Body, Module, module
 from microdelay.diagnose.dataflow.values import Left
-from microdelay.spans import DB, LOG, REQUESTS, SLEEP, Place, Span
+from microdelay.diagnose.effects import commits_nothing, writes
+from microdelay.diagnose.units import Unit, during
+from microdelay.spans import LOCK, LOG, PROCESS, QUEUE, REQUESTS, SLEEP, Place, Span
 from microdelay.traces.model import Invocation, Trace
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "QUERY"})
-"""Of HTTP: safe by definition (RFC 9110 §9.2.1; QUERY by its own draft)."""
-
-COMPUTING = re.compile(
-    r"sentiment|classif|embed|complet|chat|responses?$|messages$|search|query|graphql|predict|infer|rerank|moderat|"
-    r"translat|detect|analy[sz]|score|token|summar|extract|generat|ocr|transcri|lookup|recommend",
-    re.IGNORECASE,
-)
-"""Paths of POST requests that compute an answer and by their name change nothing (LLM and model APIs, searches)."""
-
-READ_STATEMENTS = (
-    "SELECT", "WITH", "EXPLAIN", "SHOW", "VALUES", "PRAGMA", "BEGIN", "START TRANSACTION", "SAVEPOINT", "RELEASE",
-    "ROLLBACK", "DECLARE",
-)  # fmt: skip
-"""What an SQL statement that changes nothing begins with; a commit is judged by what it ends."""
-
-READ_COMMANDS = frozenset({
-    "PIPELINE", "GET", "MGET", "GETRANGE", "STRLEN", "EXISTS", "TTL", "PTTL", "TYPE", "KEYS", "SCAN", "RANDOMKEY",
-    "HGET", "HMGET", "HGETALL", "HKEYS", "HVALS", "HLEN", "HEXISTS", "HSCAN", "HSTRLEN", "LRANGE", "LLEN", "LINDEX",
-    "LPOS", "SMEMBERS", "SISMEMBER", "SMISMEMBER", "SCARD", "SRANDMEMBER", "SINTER", "SUNION", "SDIFF", "SSCAN",
-    "ZRANGE", "ZRANGEBYSCORE", "ZREVRANGE", "ZREVRANGEBYSCORE", "ZSCORE", "ZMSCORE", "ZRANK", "ZREVRANK", "ZCARD",
-    "ZCOUNT", "ZSCAN", "XRANGE", "XREVRANGE", "XLEN", "XREAD", "BITCOUNT", "GETBIT", "PFCOUNT", "GEOPOS", "GEODIST",
-    "GEOSEARCH", "PING", "ECHO", "TIME", "INFO", "DBSIZE",
-})  # fmt: skip
-"""Of Redis: commands that change nothing; a pipeline is named after those in it."""
-
 MIN_FLOW_SHARE = 0.5
-"""Of the pairs that were looked at in which a value must have flowed; a single one may be a coincidence."""
+"""Of the pairs that were looked at in which a value must have flowed to prove that it always does."""
 
 LOOKED_AT = 20
 """Pairs whose surroundings are looked at; what keeps calls apart does so each time."""
+
+FLOWS_LOOKED_AT = 100
+"""Pairs whose values are looked at, from all of the recording: enough to tell a habit from a coincidence."""
+
+BETWEEN = {LOCK: "waits for a lock or an event", QUEUE: "waits for a queue", PROCESS: "runs another program"}
+"""What between two calls may be why the second comes later."""
+
+ERROR_STATUS = 400
+"""Of HTTP: from here on an answer is an error."""
 
 Pair = tuple[Trace, Unit, Unit]
 
@@ -127,38 +113,64 @@ def _no_source(site: Place) -> Verdict:
 def _combined(case: Case, pairs: Sequence[Pair], static: Verdict) -> Verdict:
     if static.verdict == DEPENDENT:
         return static
-    flowed = _flowed(case, pairs)
-    if flowed:
+    flowed = _flowed(case, pairs, static.verdict == INDEPENDENT)
+    if flowed is not None and flowed.verdict == DEPENDENT:
         return flowed
+    _, first, second = pairs[0]
+    connection = shared(first, second)
+    if connection:
+        return Verdict(DEPENDENT, (connection,))
     if static.verdict == UNKNOWN:
         return static
-    doubt = _shared(pairs[0][1], pairs[0][2]) or _paused(case, pairs) or _effects(pairs) or _written_between(pairs)
+    doubt = flowed or _shared(first, second) or _paced(first, second) or _seen(case, pairs) or _retried(case, pairs)
     if doubt:
         return doubt
     return Verdict(INDEPENDENT, (*static.evidence, *_named(pairs)))
 
 
-def _flowed(case: Case, pairs: Sequence[Pair]) -> Verdict | None:
-    """A value that the first answered, and that nothing had named before, went into the second."""
-    looked_at = [pair for pair in pairs if any(case.received_by(span) for span in pair[1].spans)]
-    flows = sum(bool(_new_values(case, *pair)) for pair in looked_at)
-    if not looked_at or flows < MIN_FLOW_SHARE * len(looked_at):
+def _flowed(case: Case, pairs: Sequence[Pair], seems_independent: bool) -> Verdict | None:
+    """A value that the first answered, and that nothing had named before, went into the second.
+
+    One that is the same each time proves little: the source may name it too (`true`, a currency). Where the source
+    shows no way for it to flow, the verdict is unknown then.
+    """
+    step = max(1, len(pairs) // FLOWS_LOOKED_AT)
+    looked_at = [pair for pair in pairs[::step] if any(case.received_by(span) for span in pair[1].spans)]
+    flows = [_new_values(case, *pair) for pair in looked_at]
+    # A value that the second call sent, too, where the first had not answered it, is known from elsewhere.
+    elsewhere = frozenset[int]().union(*(_asked(second) - _answered(case, first) for _, first, second in looked_at))
+    flows = [found - elsewhere for found in flows]
+    number = sum(bool(found) for found in flows)
+    if not number:
         return None
+    values = frozenset[int]().union(*flows)
     _, first, second = pairs[0]
     names = f"{first.spans[-1].name} went into {second.spans[0].name}"
-    why = f"a value from the answer of {names} ({flows} of the {len(looked_at)} times that were looked at)"
-    return Verdict(DEPENDENT, (why,))
+    times = f"{number} of the {len(looked_at)} times that were looked at"
+    if number >= MIN_FLOW_SHARE * len(looked_at) and (len(values) > 1 or not seems_independent):
+        return Verdict(DEPENDENT, (f"a value from the answer of {names} ({times})",))
+    if not seems_independent:
+        return None
+    why = f"a value from the answer of {names} ({times}), the source does not show how: it may be a coincidence"
+    return Verdict(UNKNOWN, (why,))
+
+
+def _answered(case: Case, unit: Unit) -> frozenset[int]:
+    return frozenset[int]().union(*(case.received_by(span) for span in unit.spans))
+
+
+def _asked(unit: Unit) -> frozenset[int]:
+    return frozenset[int]().union(*(span.sent for span in unit.spans))
 
 
 def _new_values(case: Case, trace: Trace, first: Unit, second: Unit) -> frozenset[int]:
-    answered = frozenset[int]().union(*(case.received_by(span) for span in first.spans))
-    asked = frozenset[int]().union(*(span.sent for span in second.spans))
-    candidates = answered & asked
+    """Give the values that went from one call to another and that nothing had named before the first one answered."""
+    candidates = _answered(case, first) & _asked(second)
     if not candidates:
         return candidates
     ours = {span.id for span in first.spans} | {body.id for s in first.spans for body in case.bodies.get(s.id, ())}
     for span in trace.spans:
-        if span.start_ns >= second.start_ns:
+        if span.start_ns >= first.end_ns:
             break
         candidates -= span.sent if span.id in ours else span.sent | span.received
     return candidates
@@ -216,72 +228,59 @@ def _body(call: Invocation) -> Body | None:
     return parsed.function(call.function, call.line) if parsed else None
 
 
-def _paused(case: Case, pairs: Sequence[Pair]) -> Verdict | None:
-    for trace, first, second in pairs[:LOOKED_AT]:
-        for span in case.recording.within(trace.activity, first.start_ns, second.end_ns):
-            if span.kind == SLEEP and span.attributes.get("seconds") != 0 and not case.inside_wait(span):
-                where = f"{span.site.file.rpartition('/')[2]}:{span.site.line}" if span.site else "somewhere"
-                return Verdict(UNKNOWN, (f"a pause ({where}) keeps the calls apart, perhaps on purpose",))
+def _paced(first: Unit, second: Unit) -> Verdict | None:
+    """A function below one of the calls that waits for time or for leave before it asks."""
+    for call in (*first.path, *second.path):
+        parsed, body = module(call.file), _body(call)
+        if parsed is not None and body is not None and apart.paces(parsed, body):
+            why = f"{call.function} waits for time, a lock or a limiter: it may keep the calls apart on purpose"
+            return Verdict(UNKNOWN, (why,))
     return None
 
 
-def _effects(pairs: Sequence[Pair]) -> Verdict | None:
-    """Requests that may change something, in any of the calls."""
-    for span in {span.name: span for _, *units in pairs[:LOOKED_AT] for unit in units for span in unit.spans}.values():
-        if not reads(span):
-            return Verdict(UNKNOWN, (f"{span.name} may change what the other call sees: it is no safe method",))
-    return None
-
-
-def _written_between(pairs: Sequence[Pair]) -> Verdict | None:
-    """A write between two calls: the second may ask for what it changed."""
+def _seen(case: Case, pairs: Sequence[Pair]) -> Verdict | None:
+    """What the recording shows in the calls and between them that may be why the second comes after the first."""
     for trace, first, second in pairs[:LOOKED_AT]:
+        around = sorted(during(case, first.activity, first.start_ns, second.end_ns), key=lambda each: each.start_ns)
         logged_until = 0
-        for span in trace.spans:
+        for span in around:
             if span.kind == LOG:
                 logged_until = max(logged_until, span.end_ns)
-            between = first.end_ns <= span.start_ns < second.start_ns and span.end_ns > logged_until
-            if between and writes(span) and not _commits_nothing(trace, span):
-                return Verdict(UNKNOWN, (f"{span.name} between the calls may change what the later one sees",))
+            elif span.start_ns >= logged_until:
+                why = _speaks_against(case, trace, span, first.end_ns <= span.start_ns < second.start_ns)
+                if why:
+                    return Verdict(UNKNOWN, (why,))
     return None
 
 
-def _commits_nothing(trace: Trace, span: Span) -> bool:
-    """Tell whether a statement is a commit on a connection on which nothing was written since the last."""
-    connection = span.attributes.get("connection")
-    if not _is_commit(span) or connection is None:
-        return False
-    wrote = False
-    for other in trace.spans:
-        if other is span:
-            break
-        if other.attributes.get("connection") == connection and writes(other):
-            wrote = not _is_commit(other)
-    return not wrote
-
-
-def _is_commit(span: Span) -> bool:
-    return str(span.attributes.get("db.query.text", "")).upper().startswith("COMMIT")
-
-
-def writes(span: Span) -> bool:
-    """Tell whether a request or a statement may change something."""
+def _speaks_against(case: Case, trace: Trace, span: Span, is_between: bool) -> str:
+    where = f" ({span.site.file.rpartition('/')[2]}:{span.site.line})" if span.site else ""
+    if span.kind == SLEEP and span.attributes.get("seconds") != 0 and not case.inside_wait(span):
+        return f"a pause{where} keeps the calls apart, perhaps on purpose"
+    if is_between and span.kind in BETWEEN and not case.inside_wait(span):
+        return f"the program{where} {BETWEEN[span.kind]} between the calls"
+    if not writes(span) or case.inside_wait(span) or commits_nothing(trace.spans, span):
+        return ""
+    if is_between:
+        return f"{span.name} between the calls may change what the later one sees"
     if span.kind in REQUESTS:
-        return span.attributes.get("part") != "body" and not reads(span)
-    if span.kind != DB:
-        return False
-    if "db.operation.name" in span.attributes:
-        return not READ_COMMANDS.issuperset(str(span.attributes["db.operation.name"]).split())
-    text = str(span.attributes.get("db.query.text", "")).lstrip().upper()
-    return bool(text) and not text.startswith(READ_STATEMENTS)
+        return f"{span.name} may change what the other call sees: it is no safe method"
+    return f"{span.name} may change what the other call sees"
 
 
-def reads(span: Span) -> bool:
-    """Tell whether a request only reads, by its method or, for a POST, by its path."""
-    method = span.attributes.get("http.request.method")
-    return method in SAFE_METHODS or (
-        method == "POST" and bool(COMPUTING.search(str(span.attributes.get("url.template", ""))))
-    )
+def _retried(case: Case, pairs: Sequence[Pair]) -> Verdict | None:
+    """The same asked again after it failed."""
+    for _, first, second in pairs[:LOOKED_AT]:
+        one, two = first.spans[-1], second.spans[0]
+        if one.input and one.input == two.input and failed(one):
+            return Verdict(UNKNOWN, (f"{two.name} is asked again after it failed: a retry",))
+    return None
+
+
+def failed(span: Span) -> bool:
+    """Tell whether an operation failed: an exception, or a status that is an error's."""
+    status = span.attributes.get("http.response.status_code")
+    return bool(span.error) or (isinstance(status, int) and status >= ERROR_STATUS)
 
 
 def _named(pairs: Sequence[Pair]) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ from functools import lru_cache
 from itertools import pairwise
 
 from microdelay.diagnose.case import Case
-from microdelay.diagnose.dependence import reads
+from microdelay.diagnose.dependence import failed
+from microdelay.diagnose.effects import reads
 from microdelay.spans import DB, HTTP, LLM, SLEEP, Span
 from microdelay.traces.model import Trace
 
@@ -17,9 +18,6 @@ MIN_CONSTANT_CALLS = 3
 
 MIN_CONSTANT_SHARE = 0.9
 """Of an operation's calls that must be the same for it to be answered from memory across traces."""
-
-ERROR_STATUS = 400
-"""From here on an answer is an error: the call after it is a retry."""
 
 Operation = tuple[str, object, object]
 
@@ -55,7 +53,7 @@ def _again(case: Case, made: Sequence[tuple[Trace, Span]]) -> list[tuple[Trace, 
     answers: dict[int, set[int]] = defaultdict(set)
     for _, span in made:
         if span.input:
-            answers[span.input].add(0 if _failed(span) else case.output_of(span))
+            answers[span.input].add(0 if failed(span) else case.output_of(span))
     # Without a recorded answer, or with two different ones, nothing is claimed.
     same = {key for key, outputs in answers.items() if len(outputs) == 1 and 0 not in outputs}
     counts = Counter(span.input for _, span in made)
@@ -68,11 +66,6 @@ def _again(case: Case, made: Sequence[tuple[Trace, Span]]) -> list[tuple[Trace, 
             again.append((trace, span))
         seen.add((scope, span.input))
     return again
-
-
-def _failed(span: Span) -> bool:
-    status = span.attributes.get("http.response.status_code")
-    return bool(span.error) or (isinstance(status, int) and status >= ERROR_STATUS)
 
 
 def _polls(case: Case, made: Sequence[tuple[Trace, Span]]) -> bool:

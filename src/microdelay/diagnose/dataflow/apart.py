@@ -28,7 +28,7 @@ def keeps_apart(module: Module, head: ast.expr) -> bool:
     if isinstance(head, ast.Call):
         return any(paces(module, function) for function in meant(module, head.func))
     name = dotted(head).rpartition(".")[2]
-    return bool(name) and any(KEEPING_APART.search(made) for made in _made_as(module).get(name, ()))
+    return bool(name) and any(KEEPING_APART.search(made) for made in made_as(module, name))
 
 
 def ordered_by(module: Module, first: ast.AST, second: ast.AST) -> str:
@@ -114,6 +114,11 @@ def meant(module: Module, node: ast.AST) -> list[ast.AST]:
             if isinstance(around := module.parents[each], ast.ClassDef) and around.name == name
         ]
     return found
+
+
+def made_as(module: Module, name: str) -> list[str]:
+    """Give what the variables and attributes of a name are made by anywhere in a module, as it is written."""
+    return _made_as(module).get(name, [])
 
 
 @lru_cache(512)

@@ -277,7 +277,7 @@ def may_take(module: Module, node: ast.Call, imported: bool) -> bool:
 def _aliases(body: Body) -> dict[str, set[str]]:
     """Give for each local name the names whose objects it may be, or be a part of."""
     roots: dict[str, set[str]] = {}
-    for targets, value in _bindings(body):
+    for targets, value in bindings(body):
         found = _roots(value)
         for target in targets:
             for each in ast.walk(target):
@@ -293,7 +293,7 @@ def _aliases(body: Body) -> dict[str, set[str]]:
     return roots
 
 
-def _bindings(body: Body) -> Iterator[tuple[list[ast.expr], ast.expr]]:
+def bindings(body: Body) -> Iterator[tuple[list[ast.expr], ast.expr]]:
     """Give what a function binds, each time with the expression that it is, is a part of, or is an element of."""
     for node in ast.walk(body):
         if isinstance(node, ast.Assign):

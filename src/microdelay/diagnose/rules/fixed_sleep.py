@@ -17,8 +17,8 @@ from microdelay.diagnose.attempts import TOO_MANY, Attempts, attempts, status
 from microdelay.diagnose.case import Case
 from microdelay.diagnose.dataflow.flow import UNKNOWN, Verdict
 from microdelay.diagnose.dataflow.source import module, without_await
-from microdelay.diagnose.dependence import reads
 from microdelay.diagnose.edits import Cost, Replace
+from microdelay.diagnose.effects import reads
 from microdelay.diagnose.evidence import by_place, folded, ms, times
 from microdelay.diagnose.rule import Finding
 from microdelay.spans import DB, HTTP, LLM, PROCESS, SLEEP, Place, Span

@@ -9,13 +9,14 @@ from itertools import groupby, pairwise
 from statistics import median
 
 from microdelay.diagnose import snippet
-from microdelay.diagnose.case import Case, Unit
+from microdelay.diagnose.case import Case
 from microdelay.diagnose.dataflow.flow import DEPENDENT, INDEPENDENT, UNKNOWN, Verdict
 from microdelay.diagnose.dependence import judge_loop, judge_pair
 from microdelay.diagnose.edits import Together
 from microdelay.diagnose.repeats import operation, repeated
 from microdelay.diagnose.rule import Finding
-from microdelay.spans import Place
+from microdelay.diagnose.units import Unit, units_of
+from microdelay.spans import DB, HTTP, Place
 from microdelay.traces.model import Trace
 
 NAME = "serial-calls"
@@ -45,6 +46,14 @@ class _Member:
     def end_ns(self) -> int:
         return self.units[-1].end_ns
 
+    @property
+    def whole(self) -> Unit:
+        """All turns as one call."""
+        if len(self.units) == 1:
+            return self.units[0]
+        spans = tuple(span for unit in self.units for span in unit.spans)
+        return Unit(self.site, self.start_ns, self.end_ns, spans, self.units[0].path)
+
 
 _Sites = tuple[Place, ...]
 _Key = tuple[Place, Place, bool]
@@ -72,6 +81,8 @@ def find(case: Case) -> Iterable[Finding]:
         yield _finding(case, sites, seen, verdict, snippet.fan_out(sites))
     for sites, seen in _folded(chains, _share_a_step).items():
         longest = max((members for _, members in seen), key=len)
+        if _is_of_database(longest):
+            continue  # statements have an order where they share a connection; a loop of them is `n-plus-one`
         evidence = tuple(e for a, b in pairwise(longest) for e in verdicts(a, b).evidence)
         yield _finding(case, sites, seen, Verdict(DEPENDENT, evidence), "")
 
@@ -97,7 +108,7 @@ def _sequences(case: Case) -> Iterator[tuple[Trace, list[_Member]]]:
     """Give, for each invocation, the calls it made in order; what memory should answer is another rule's."""
     known = set(repeated(case))
     for trace in case.traces:
-        for units in case.units[trace.id].values():
+        for units in units_of(case)[trace.id].values():
             members: list[_Member] = []
             for unit in units:
                 if unit.end_ns - unit.start_ns < MIN_CALL_NS or all(operation(s) in known for s in unit.spans):
@@ -120,6 +131,10 @@ def _turn(member: _Member) -> int:
     return member.turn
 
 
+def _is_of_database(members: Sequence[_Member]) -> bool:
+    return all(span.kind == DB for member in members for unit in member.units for span in unit.spans)
+
+
 def _position(site: Place) -> tuple[int, int]:
     """Give where a call ends: in that order calls are made, also those that stand inside one another."""
     return max(site.line, site.end_line), site.end_column
@@ -135,7 +150,7 @@ class _Verdicts:
         for trace, members in sequences:
             for index, first in enumerate(members):
                 for second in members[index + 1 : index + WINDOW]:
-                    self._pairs[_key(first, second)].append((trace, first.units[-1], second.units[0]))
+                    self._pairs[_key(first, second)].append((trace, first.whole, second.whole))
 
     def __call__(self, first: _Member, second: _Member) -> Verdict:
         key = _key(first, second)
@@ -196,7 +211,7 @@ def _loops(case: Case, sequences: Sequence[tuple[Trace, Sequence[_Member]]]) -> 
     others: dict[Place, set[Place]] = defaultdict(set)
     for trace, members in sequences:
         for member in members:
-            if len(member.units) > 1:
+            if len(member.units) > 1 and not _is_of_database([member]):
                 seen[member.site].append((trace, member))
                 others[member.site] |= {each.site for each in members} - {member.site}
     for site, found in seen.items():
@@ -254,7 +269,7 @@ def _finding(
     return Finding(
         rule=NAME,
         where=sites[0],
-        kind="http",
+        kind=DB if all(span.kind == DB for span in spans) else HTTP,
         what=f"{calls} {calls_are} {how}: {', '.join(names[:5])}{', …' if len(names) > 5 else ''}",
         remedy=REMEDY if verdict.verdict != DEPENDENT else "",
         spans=spans,

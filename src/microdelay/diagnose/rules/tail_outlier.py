@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from microdelay.diagnose.case import Case
 from microdelay.diagnose.dataflow.flow import UNKNOWN, Verdict
-from microdelay.diagnose.dependence import SAFE_METHODS
 from microdelay.diagnose.edits import Cost, Replace
+from microdelay.diagnose.effects import SAFE_METHODS
 from microdelay.diagnose.evidence import folded, ms
 from microdelay.diagnose.rows import Rows
 from microdelay.diagnose.rule import Finding

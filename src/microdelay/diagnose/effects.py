@@ -1,0 +1,94 @@
+"""What a recorded operation does to the world, by protocol: it only reads, it may change something, or neither."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from microdelay.spans import DB, LLM, REQUESTS, Span
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "QUERY"})
+"""Of HTTP: safe by definition (RFC 9110 §9.2.1; QUERY by its own draft)."""
+
+COMPUTING = re.compile(
+    r"(^|[/:_\-])(sentiments?|classif(y|ication)s?|embed|embeddings?|(chat/)?completions|_?search|_?msearch|_count|_mget|"
+    r"predict(ions?)?|infer(ence)?|re-?rank|moderations?|translat(e|ions?)|detect|analy[sz]e|analysis|score|tokenize|"
+    r"count_tokens|summari[sz]e|ocr|transcri(be|ptions?)|lookup|recommend(ations?)?|generateContent|embedContent|"
+    r"batchEmbedContents|countTokens)$",
+    re.IGNORECASE,
+)
+"""Last words of paths whose POST requests compute an answer and change nothing: models' APIs, searches."""
+
+READ_STATEMENTS = (
+    "SELECT", "WITH", "EXPLAIN", "SHOW", "VALUES", "PRAGMA", "BEGIN", "START TRANSACTION", "SAVEPOINT", "RELEASE",
+    "ROLLBACK", "DECLARE",
+)  # fmt: skip
+"""What an SQL statement that changes nothing begins with; a commit is judged by what it ends."""
+
+_CHANGING = re.compile(
+    r"\b(INSERT|UPDATE|DELETE|MERGE|NEXTVAL|SETVAL|pg_(try_)?advisory\w*|GET_LOCK|INTO\s+(?!@)\w+\s+FROM)\b|"
+    r"\bFOR\s+(NO\s+KEY\s+)?(UPDATE|SHARE)\b|^PRAGMA\s+\w+\s*=",
+    re.IGNORECASE,
+)
+"""What a statement that begins like one that reads may change all the same, or lock."""
+
+READ_COMMANDS = frozenset({
+    "PIPELINE", "GET", "MGET", "GETRANGE", "STRLEN", "EXISTS", "TTL", "PTTL", "TYPE", "KEYS", "SCAN", "RANDOMKEY",
+    "HGET", "HMGET", "HGETALL", "HKEYS", "HVALS", "HLEN", "HEXISTS", "HSCAN", "HSTRLEN", "LRANGE", "LLEN", "LINDEX",
+    "LPOS", "SMEMBERS", "SISMEMBER", "SMISMEMBER", "SCARD", "SRANDMEMBER", "SINTER", "SUNION", "SDIFF", "SSCAN",
+    "ZRANGE", "ZRANGEBYSCORE", "ZREVRANGE", "ZREVRANGEBYSCORE", "ZSCORE", "ZMSCORE", "ZRANK", "ZREVRANK", "ZCARD",
+    "ZCOUNT", "ZSCAN", "XRANGE", "XREVRANGE", "XLEN", "XREAD", "BITCOUNT", "GETBIT", "PFCOUNT", "GEOPOS", "GEODIST",
+    "GEOSEARCH", "PING", "ECHO", "TIME", "INFO", "DBSIZE",
+})  # fmt: skip
+"""Of Redis: commands that change nothing; a pipeline is named after those in it."""
+
+TURNS = ("BEGIN", "START TRANSACTION", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "END")
+"""Statements that only begin and end a transaction."""
+
+
+def reads(span: Span) -> bool:
+    """Tell whether a request only reads: by its method, or for a POST by what it asks for."""
+    method = span.attributes.get("http.request.method")
+    return method in SAFE_METHODS or (method == "POST" and computes(span))
+
+
+def computes(span: Span) -> bool:
+    """Tell whether a POST computes an answer: it asks a language model, or its path says so by its last word."""
+    path = str(span.attributes.get("url.template", "")).rstrip("/")
+    return span.kind == LLM or bool(COMPUTING.search(path))
+
+
+def writes(span: Span) -> bool:
+    """Tell whether a request or a statement may change something, or lock it."""
+    if span.kind in REQUESTS:
+        return span.attributes.get("part") != "body" and not reads(span)
+    if span.kind != DB or span.attributes.get("part") == "fetch":
+        return False
+    if "db.operation.name" in span.attributes:
+        return not READ_COMMANDS.issuperset(str(span.attributes["db.operation.name"]).split())
+    text = str(span.attributes.get("db.query.text", "")).lstrip().upper()
+    return bool(text) and (not text.startswith(READ_STATEMENTS) or bool(_CHANGING.search(text)))
+
+
+def is_turn(span: Span) -> bool:
+    """Tell whether a statement only begins or ends a transaction."""
+    return str(span.attributes.get("db.query.text", "")).lstrip().upper().startswith(TURNS)
+
+
+def is_commit(span: Span) -> bool:
+    """Tell whether a statement ends a transaction, and keeps what it wrote."""
+    return str(span.attributes.get("db.query.text", "")).lstrip().upper().startswith(("COMMIT", "END"))
+
+
+def commits_nothing(spans: Iterable[Span], commit: Span) -> bool:
+    """Tell whether a statement commits on a connection on which `spans`, before it, wrote nothing that is open."""
+    connection = commit.attributes.get("connection")
+    if not is_commit(commit) or connection is None:
+        return False
+    wrote = False
+    for other in spans:
+        if other is commit:
+            break
+        if other.attributes.get("connection") == connection and writes(other):
+            wrote = not is_commit(other)
+    return not wrote
