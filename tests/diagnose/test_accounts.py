@@ -128,3 +128,16 @@ def test_a_wait_of_a_task_inside_its_creators_stream_is_the_streams() -> None:
     recording = Recording([span(1, "llm", 10, 40)], activities=activities, steps=steps)
     found = milliseconds(recording, trace(50))
     assert found == {"llm": 20, "cpu": 30}
+
+
+def test_a_wait_for_a_process_is_what_that_did_and_the_rest_its_own() -> None:
+    child = Activity(9, "process", "x.py", 1, 10 * MS, 20 * MS, 60 * MS)
+    spans = [span(1, "process", 10, 80, (0, 0)), span(2, "sleep", 30, 40, (3, 3), activity=9)]
+    recording = Recording(spans, activities={9: child}, joins={1: (9,)})
+    assert milliseconds(recording, trace(80)) == {"process": 60, "sleep": 10, "unexplained": 10}
+
+
+def test_a_call_of_a_pool_of_which_no_end_is_known_is_only_waited_for() -> None:
+    call = Activity(9, "work", "work", 1, 10 * MS, 10 * MS, 0)
+    recording = Recording([span(1, "join", 10, 80, (0, 0))], activities={9: call}, joins={1: (9,)})
+    assert milliseconds(recording, trace(80)) == {"join": 70, "unexplained": 10}

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from microdelay.record import layout
-from microdelay.spans import SLEEP
+from microdelay.spans import JOIN, PROCESS, SLEEP
 from microdelay.traces import Recording, assemble, read
 
 Execute = Callable[..., tuple[int, str, str]]
@@ -238,6 +238,84 @@ def test_forks_of_a_recording_started_in_code_are_followed(tmp_path: Path) -> No
     made = read(tmp_path / "pool.mdr")
     assert made.warnings == ()
     assert len([span for span in made.spans if span.kind == SLEEP]) == 4
+
+
+POOL = """
+    import asyncio, concurrent.futures, multiprocessing, sys, time, traceback
+
+    def work(number, *, more=0):
+        time.sleep(0.011)
+        return number + more
+    def fail(number): raise ValueError(number)
+
+    def submits(pool):
+        first, second = pool.submit(work, 1, more=2), pool.submit(work, 2)
+        print(first.result(), second.result())
+        print(list(pool.map(work, range(2))))
+        try: pool.submit(fail, 3).result()
+        except ValueError: traceback.print_exc()
+
+    async def awaits(pool):
+        loop = asyncio.get_running_loop()
+        print(await asyncio.gather(*(loop.run_in_executor(pool, work, number) for number in range(3))))
+
+    if __name__ == "__main__":
+        context = multiprocessing.get_context(sys.argv[1])
+        with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as pool:
+            submits(pool)
+            asyncio.run(awaits(pool))
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_calls_of_a_process_pool_belong_to_their_submit(
+    method: str, program: Callable[..., Path], plainly: Execute, recorded: Execute, tmp_path: Path
+) -> None:
+    path = program(POOL)
+    assert recorded(path, method) == plainly(path, method)
+    made = read(tmp_path / "program.mdr")
+    assert made.warnings == ()
+    calls = {key: each for key, each in made.activities.items() if each.kind == "work"}
+    assert sorted(each.name for each in calls.values()) == ["fail"] + ["work"] * 7
+    assert all(each.created_ns < each.start_ns < each.end_ns for each in calls.values())
+    slept = [span for span in made.spans if span.kind == SLEEP]
+    assert len(slept) == 7
+    around = set()
+    for span in slept:
+        assert span.activity in calls
+        first, second, *_ = [call.function for call in made.callers(span.invocation) if "<" not in call.function]
+        around.add((first, second))
+    assert around == {("work", "submits"), ("work", "awaits")}
+    joined = {target for span in made.spans if span.kind == JOIN for target in made.joins.get(span.id, ())}
+    woken = {step.cause for steps in made.steps.values() for step in steps}
+    assert len(calls.keys() & joined) >= 2  # by `result` and `map`: of two at a time, one or both are waited for
+    assert calls.keys() & woken  # the last one ended the `gather`
+
+
+def test_waits_for_processes_know_which(program: Callable[..., Path], recording: Record) -> None:
+    made = recording(
+        """
+        import asyncio, multiprocessing, os, subprocess, sys, time
+        NAP = [sys.executable, "-c", "import time; time.sleep(0.02)"]
+        def nap(): time.sleep(0.02)
+        async def awaits():
+            child = await asyncio.create_subprocess_exec(*NAP)
+            await child.wait()
+        if __name__ == "__main__":
+            subprocess.run(NAP, check=True)
+            subprocess.Popen(NAP).communicate()
+            os.waitpid(os.posix_spawn(NAP[0], NAP, os.environ), 0)
+            child = multiprocessing.get_context("fork").Process(target=nap)
+            child.start()
+            child.join()
+            asyncio.run(awaits())
+        """
+    )
+    processes = {key for key, each in made.activities.items() if each.kind == "process"}
+    waits = [span for span in made.spans if span.kind == PROCESS and span.attributes.get("part") != "start"]
+    known = {target for span in waits for target in made.joins.get(span.id, ())}
+    assert len(processes) == 5
+    assert known == processes
 
 
 @pytest.mark.skipif(not hasattr(os, "setsid"), reason="needs process groups")

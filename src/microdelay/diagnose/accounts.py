@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from microdelay.diagnose.processor import YOURS, Clock, Split, is_contended, overlapping
-from microdelay.spans import JOIN, LOCK, POOL, WAITS, WORK, Place, Span
+from microdelay.spans import JOIN, LOCK, POOL, PROCESS, WAITS, WORK, Place, Span
 from microdelay.spans import QUEUE as QUEUED
 from microdelay.traces.model import Activity, Recording, Step, Trace
 
@@ -19,6 +19,9 @@ QUEUE: Final = "waiting for a thread"  # handed to a pool, not begun
 GIL: Final = "waiting for the GIL"  # ready to run, while another thread held the interpreter's lock
 TASK: Final = "await"  # a task suspended at a known place, in no span, for nobody known
 UNEXPLAINED: Final = "unexplained"
+
+_BEFORE: Final = {"task": LOOP, "process": PROCESS}
+"""What is waited for until an activity of a kind begins: its loop, its interpreter's start."""
 
 MAX_DEPTH = 20
 """Activities that wait for one another and are followed: deeper nesting is rare, and a circle ends."""
@@ -139,8 +142,8 @@ class _Book:
         """Account for a wait of a thread: for another activity, by what that did meanwhile."""
         used = round((end - start) * cpu_share)
         joined = self._latest(self.recording.joins.get(part.span.id, ()) if part.span is not None else ())
-        if part.kind == JOIN and joined is not None and depth:
-            self._follow(joined, start, end, depth, JOIN)
+        if part.kind in (JOIN, PROCESS) and joined is not None and depth:
+            self._follow(joined, start, end, depth, part.kind)
             return
         self.total[f"cpu: {part.kind} calls"] += used
         self.total[part.kind] += end - start - used
@@ -148,12 +151,17 @@ class _Book:
     def _follow(self, awaited: Activity, start: int, end: int, depth: int, after: str) -> None:
         began = min(max(awaited.start_ns, start), end)
         over = min(awaited.end_ns or end, end)
-        self.total[LOOP if awaited.kind == "task" else QUEUE] += began - start
+        self.total[_BEFORE.get(awaited.kind, QUEUE)] += began - start
+        unexplained = self.total[UNEXPLAINED]
         self.interval(awaited.id, began, over, depth - 1)
         self.total[after] += end - max(began, over)
+        if awaited.kind == "process":  # what it did that is not known: it was waited for all the same
+            self.total[after] += self.total[UNEXPLAINED] - unexplained
+            self.total[UNEXPLAINED] = unexplained
 
     def _latest(self, activities: Sequence[int]) -> Activity | None:
-        known = [self.recording.activities[each] for each in activities if each in self.recording.activities]
+        found = [self.recording.activities[each] for each in activities if each in self.recording.activities]
+        known = [each for each in found if each.end_ns or each.kind != "work"]  # a call without an end was not seen
         return max(known, key=lambda each: each.end_ns, default=None)
 
     def _of_task(self, activity: int, start: int, end: int, depth: int) -> None:

@@ -68,6 +68,9 @@ DELTAS = frozenset({
     "id", "span", "start_ns", "end_ns", "invocation", "activity", "created_ns", "cpu_start_ns", "clock_ns",
 })  # fmt: skip
 
+LENT = 1 << 39
+"""Added to the number of an activity that belongs to the process which started this one: a call handed over to it."""
+
 STILL, PROBED = 1, 2
 """Flags of a sample: the innermost frame stood at one instruction all the time; a probe's wrapper is on the stack."""
 

@@ -35,6 +35,8 @@ class Process:
         self.batches = 0
         self.origin: Process | None = None
         """The process that forked this one, whose calls go on in it."""
+        self.maker: Process | None = None
+        """The process that started this one, and may have given it calls of its own to run."""
         self.later_ns = 0
         """To be added to its times."""
         self._texts = 0
@@ -60,7 +62,11 @@ class Process:
         if column in layout.TEXT_COLUMNS:
             return np.where(values >= 0, values + self.shift, values)
         if column in layout.ACTIVITY_COLUMNS:
-            return self._inherited("activities", values, 0 if tag == b"ENDA" else self.activity)
+            own = self._inherited("activities", values, 0 if tag == b"ENDA" else self.activity)
+            lent = values >= layout.LENT
+            if self.maker is None or not lent.any():
+                return own
+            return np.where(lent, self.maker.placed(b"ACTI", "activity", values - layout.LENT), own)
         if column in layout.INVOCATION_COLUMNS:
             if self.origin is None or tag == b"RETN":
                 return self._inherited("invocations", values, 0)
@@ -106,6 +112,8 @@ class Processes:
         process.meta |= meta
         if key and meta.get("clock") not in SHARED_CLOCKS:
             process.later_ns = self._epoch(self.first.meta, meta)
+        if meta.get("parent"):
+            process.maker = self._of(str(meta["parent"]["process"]))
         if "forked" in meta:
             process.origin = self._of(str(meta["forked"]["from"]))
 

@@ -26,6 +26,11 @@ def base(path: object) -> str:
     return os.path.basename(os.fsdecode(path))
 
 
+def awaited(pid: object) -> dict[str, Any]:
+    """Give the details of a wait for a child, by which the reader finds what that did meanwhile."""
+    return {"process.pid": pid} if isinstance(pid, int) and pid > 0 else {}
+
+
 def process_name(popen: Any) -> str:
     """Name a child; one that was started before the recorder, by a list of arguments only."""
     known: str | None = vars(popen).get("_microdelay")

@@ -1,8 +1,9 @@
-"""What pools of threads share: which call was handed over where, and when it ran."""
+"""What pools share: which call was handed over where, and when it ran."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from microdelay.record import activities
@@ -20,17 +21,35 @@ def follow(item: type[Any]) -> None:
 def _submitted(init: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(self: Any, future: Any, *args: Any, **kwargs: Any) -> None:
         init(self, future, *args, **kwargs)
-        if not state.on:
-            return
-        try:
-            parent, site = activities.here(2)
-            function = args[0] if args else None
-            name = getattr(function, "__qualname__", "") or type(function).__name__
-            self._microdelay = future._microdelay = activities.create("work", name, parent, site)
-        except Exception as problem:
-            stand_aside("submit", problem)
+        activity = create(future, args[0] if args else None, 3)
+        if activity:
+            self._microdelay = activity
 
     return unnoticed(wrapper, init)
+
+
+def create(future: Any, function: Any, depth: int) -> int:
+    """Begin the activity of a call that is submitted, and give its number, 0 where nothing is recorded.
+
+    `depth` frames above this one stands who submits it.
+    """
+    if not state.on:
+        return 0
+    try:
+        parent, site = activities.here(depth)
+        activity: int = activities.create("work", _name(function), parent, site)
+        future._microdelay = activity
+    except Exception as problem:
+        stand_aside("submit", problem)
+        return 0
+    return activity
+
+
+def _name(function: Any) -> str:
+    while isinstance(function, partial):  # the process pool's `map` calls one function on a chunk by another
+        own = getattr(function.func, "__module__", "") == "concurrent.futures.process" and function.args
+        function = function.args[0] if own else function.func
+    return getattr(function, "__qualname__", "") or type(function).__name__
 
 
 def _run(run: Callable[..., Any]) -> Callable[..., Any]:

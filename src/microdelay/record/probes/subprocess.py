@@ -8,7 +8,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from microdelay.record.families.executables import executable, process_name
+from microdelay.record.families.executables import awaited, executable, process_name
 from microdelay.record.families.waits import ANYWHERE, waiting
 from microdelay.record.measure import Details
 from microdelay.record.patches import replace
@@ -20,7 +20,7 @@ def install(subprocess: ModuleType) -> None:
     popen = subprocess.Popen
     replace(popen, "_execute_child", waiting(PROCESS, "", _start, ANYWHERE, floor_ns=0, naming=_to_be_started))
     for name in ("communicate", "wait"):
-        replace(popen, name, waiting(PROCESS, "", None, ANYWHERE, naming=_started))
+        replace(popen, name, waiting(PROCESS, "", _awaited, ANYWHERE, naming=_started))
 
 
 def _to_be_started(args: tuple[Any, ...]) -> str:
@@ -32,6 +32,10 @@ def _to_be_started(args: tuple[Any, ...]) -> str:
 
 def _start(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
     return {"part": "start"}
+
+
+def _awaited(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    return awaited(args[0].pid)
 
 
 def _started(args: tuple[Any, ...]) -> str:
