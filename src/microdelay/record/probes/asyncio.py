@@ -235,6 +235,7 @@ def _run(run: Callable[..., Any]) -> Callable[..., Any]:
                 local.cause = life.id
                 if not life.begun:  # as `Life.steps` does
                     life.begun = life.run_start = start
+                    _causes.pop(id(self), 0)  # its first handle was made before the task was known to be one
                 elif start - life.run_end >= tasks.COALESCE_NS:
                     life.resumes(task.get_coro(), _awaited(task, life), start)
                 life.ready = life.cause = 0
