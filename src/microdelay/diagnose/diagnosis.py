@@ -17,7 +17,8 @@ from microdelay.diagnose.dataflow.flow import DEPENDENT, UNKNOWN
 from microdelay.diagnose.edits import VIEWS, Edit
 from microdelay.diagnose.overlap import without_doubles
 from microdelay.diagnose.price import Fleet
-from microdelay.diagnose.program import Program, compile_program
+from microdelay.diagnose.ops import Program
+from microdelay.diagnose.program import compile_program
 from microdelay.diagnose.replay import fidelity, replay
 from microdelay.diagnose.rule import Finding, Rule, Saving, precedence
 from microdelay.traces.model import Recording, Trace

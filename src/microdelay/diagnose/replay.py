@@ -10,21 +10,24 @@ from __future__ import annotations
 import heapq
 import sys
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from microdelay.diagnose.edits import VIEWS, Edit, Replace, Start, Together, Unblock
-from microdelay.diagnose.program import (
+from microdelay.diagnose.ops import (
     AWAIT,
     BEGIN,
     END,
     FORK,
+    GIVE,
     HOLD,
     JOIN,
+    POINTS,
     POST,
     RUN,
     SPAWN,
+    TAKE,
     WAIT,
     Op,
     Program,
@@ -32,8 +35,6 @@ from microdelay.diagnose.program import (
 
 AT_ONCE_NS = 50_000
 """A remedy that takes no longer answers from memory: the task runs on."""
-
-POINTS = frozenset({POST, SPAWN, BEGIN, END})
 
 
 def replay(program: Program, edits: Sequence[Edit] = (), view: str = "expected") -> dict[int, int]:
@@ -53,7 +54,7 @@ def edited(program: Program, edits: Sequence[Edit], view: str) -> Program:
     for activity, own in by_activity.items():
         if activity in lanes:
             lanes[activity] = _apply(lanes[activity], own, view)
-    return Program(lanes, program.loops, program.roots)
+    return Program(lanes, program.loops, program.roots, program.free)
 
 
 def _apply(ops: list[Op], edits: Sequence[Edit], view: str) -> list[Op]:
@@ -148,13 +149,14 @@ def _member(op: Op, intervals: Sequence[tuple[int, int]], starts: Sequence[int])
 class _Lane:
     """One line of execution that is being replayed."""
 
-    __slots__ = ("at", "key", "loop", "ops")
+    __slots__ = ("at", "key", "loop", "ops", "order")
 
     def __init__(self, key: int, ops: Sequence[Op], loop: int) -> None:
         self.key = key
         self.ops = ops
         self.loop = loop
         self.at = 0
+        self.order = 0  # when what it waits for came in the recording
 
 
 class _Loop:
@@ -172,6 +174,14 @@ class _Loop:
         self.arriving: list[tuple[int, int, _Lane]] = []
         self.waking = -1  # when its next turn is due, -1 if none is
 
+    def notice(self, time: int) -> None:
+        """Take what has arrived, in the order in which it did when it was recorded: that of a busy loop is unknown."""
+        noticed: list[_Lane] = []
+        while self.arriving and self.arriving[0][0] <= time:
+            noticed.append(heapq.heappop(self.arriving)[2])
+        noticed.sort(key=lambda lane: lane.order)
+        self.ready += [(lane, True) for lane in noticed]
+
 
 @dataclass(slots=True)
 class _Join:
@@ -180,6 +190,7 @@ class _Join:
     lane: _Lane
     latest: int
     missing: int
+    late: int = 0
 
 
 class _Run:
@@ -193,7 +204,9 @@ class _Run:
         self._ended: dict[int, int] = {}
         self._posted: dict[int, int] = {}
         self._joining: dict[int, list[_Join]] = defaultdict(list)
-        self._awaiting: dict[int, list[tuple[_Lane, int]]] = defaultdict(list)
+        self._awaiting: dict[int, list[tuple[_Lane, int, int]]] = defaultdict(list)
+        self._free: dict[int, int] = defaultdict(int, program.free)
+        self._taking: dict[int, deque[tuple[_Lane, int]]] = defaultdict(deque)
         self._began: dict[int, int] = {}
         self._durations: dict[int, int] = {}
         self._forks = 0
@@ -212,7 +225,10 @@ class _Run:
         return self._durations
 
     def _lane(self, key: int) -> _Lane:
-        return _Lane(key, self._program.lanes.get(key, ()), self._program.loops.get(key, 0))
+        ops = self._program.lanes.get(key, ())
+        lane = _Lane(key, ops, self._program.loops.get(key, 0))
+        lane.order = ops[0].start_ns if ops else 0
+        return lane
 
     def _push(self, time: int, next_up: _Lane | _Loop) -> None:
         self._number += 1
@@ -228,14 +244,14 @@ class _Run:
         heapq.heappush(loop.arriving, (time, self._number, lane))
         self._wake(loop, time)
 
-    def _resume(self, time: int, lane: _Lane, by_loop: int) -> None:
-        """Let a lane go on because of what `by_loop` (0: a thread) just did."""
-        if lane.loop and lane.loop == by_loop:
+    def _resume(self, time: int, lane: _Lane, by_loop: int, late: int = 0) -> None:
+        """Let a lane go on because of what `by_loop` (0: a thread) just did, `late` after that."""
+        if lane.loop and lane.loop == by_loop and not late:
             loop = self._loops[lane.loop]
             loop.ready.append((lane, False))
             self._wake(loop, time)
         else:
-            self._arrive(time, lane)
+            self._arrive(time + late, lane)
 
     def _wake(self, loop: _Loop, time: int) -> None:
         due = max(time, loop.free)
@@ -244,8 +260,7 @@ class _Run:
             self._push(due, loop)
 
     def _turn(self, loop: _Loop, time: int) -> None:
-        while loop.arriving and loop.arriving[0][0] <= time:
-            loop.ready.append((heapq.heappop(loop.arriving)[2], True))
+        loop.notice(time)
         turn, loop.ready = loop.ready, []
         loop.free = loop.waking = sys.maxsize  # no turn begins inside this one
         for lane, to_handle in turn:
@@ -269,6 +284,7 @@ class _Run:
             if kind in (RUN, HOLD):
                 time += op.cost
             elif kind == WAIT:
+                lane.order = op.end_ns
                 if lane.loop and op.cost:
                     self._arrive(time + op.cost, lane)
                     return time
@@ -276,6 +292,7 @@ class _Run:
             elif kind in POINTS:
                 self._pass(op, time, lane.loop)
             else:
+                lane.order = op.end_ns
                 resumed = self._wait(lane, op, time)
                 if resumed is None:
                     return time
@@ -296,26 +313,41 @@ class _Run:
                     self._arrive(time + op.cost, lane)
         elif op.kind == POST:
             self._posted[op.key] = time
-            for lane, since in self._awaiting.pop(op.key, ()):
-                self._resume(max(time, since), lane, loop)
+            for lane, since, late in self._awaiting.pop(op.key, ()):
+                self._resume(max(time, since), lane, loop, late)
+        elif op.kind == GIVE:
+            self._give(op.key, time, loop)
         elif op.kind == BEGIN:
             self._began[op.key] = time
         elif op.key in self._began:
             self._durations[op.key] = time - self._began[op.key]
+
+    def _give(self, key: int, time: int, loop: int) -> None:
+        if self._taking[key]:
+            lane, late = self._taking[key].popleft()
+            self._resume(time, lane, loop, late)
+        else:
+            self._free[key] += 1
 
     def _wait(self, lane: _Lane, op: Op, time: int) -> int | None:
         """Give when a lane can go on, or None after having it called when that is known."""
         if op.kind == AWAIT:
             if op.key in self._posted:
                 return self._posted[op.key]
-            self._awaiting[op.key].append((lane, time))
+            self._awaiting[op.key].append((lane, time, op.cost))
+            return None
+        if op.kind == TAKE:
+            if self._free[op.key]:
+                self._free[op.key] -= 1
+                return time + (op.cost if not lane.loop else 0)
+            self._taking[op.key].append((lane, op.cost))
             return None
         targets = list(op.targets) if op.kind == JOIN else self._fork(lane, op, time)
         missing = [target for target in targets if target not in self._ended]
         latest = max((self._ended[target] for target in targets if target in self._ended), default=time)
         if not missing:
-            return latest
-        join = _Join(lane, max(time, latest), len(missing))
+            return max(time, latest) + (0 if lane.loop else op.cost)
+        join = _Join(lane, max(time, latest), len(missing), op.cost)
         for target in missing:
             self._joining[target].append(join)
         return None
@@ -336,7 +368,7 @@ class _Run:
             join.missing -= 1
             join.latest = max(join.latest, time)
             if not join.missing:
-                self._resume(join.latest, join.lane, ended.loop)
+                self._resume(join.latest, join.lane, ended.loop, join.late)
 
 
 def fidelity(recorded: Mapping[int, int], replayed: Mapping[int, int]) -> tuple[float, float]:
