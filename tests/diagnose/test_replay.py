@@ -10,7 +10,7 @@ import pytest
 from microdelay.diagnose.edits import Cost, Replace, Together, Unblock
 from microdelay.diagnose.program import compile_program
 from microdelay.diagnose.replay import fidelity, replay
-from microdelay.spans import Span
+from microdelay.spans import Place, Span
 from microdelay.traces import Activity, Recording, Step, Trace
 
 MS = 1_000_000
@@ -163,3 +163,107 @@ def test_thread_that_joins_another_gains_only_what_is_on_its_way():
 def test_fidelity_is_the_relative_error_and_a_lost_trace_counts_whole():
     assert fidelity({1: 100, 2: 100, 3: 100}, {1: 100, 2: 101}) == (0.01, 1.0)
     assert fidelity({}, {}) == (0.0, 0.0)
+
+
+def test_task_is_not_woken_by_one_that_is_suspended_itself():
+    # TWO is said to have been woken by ONE, which at that time awaited TWO: it was the outside world.
+    recording = tasks(
+        {
+            ONE: [step(ONE, 0, 1, resumed=32, ready=32, cause=TWO, on="chunk"), step(ONE, 32, 33)],
+            TWO: [step(TWO, 1, 2, resumed=30, ready=30, cause=ONE, on="chunk"), step(TWO, 30, 32)],
+        }
+    )
+    assert taken(recording, [trace(0, 33, ONE)]) == pytest.approx([33], abs=0.1)
+
+
+def test_time_that_a_loop_spends_between_steps_is_not_lost():
+    # A millisecond passes between each two steps of tasks that were all ready at the start.
+    recording = tasks(
+        {
+            number: [
+                step(number, 2 * number, 2 * number + 1, resumed=40 + 2 * number, ready=40, on="sleep"),
+                step(number, 40 + 2 * number, 41 + 2 * number),
+            ]
+            for number in range(5, 10)
+        }
+    )
+    last = trace(18, 59, 9)
+    assert taken(recording, [last]) == pytest.approx([41], abs=0.1)
+
+
+def pool_of_two(lengths: Sequence[int]) -> Recording:
+    """Items of these lengths, all handed to a pool of two threads at 0 ms; the main thread waits for all."""
+    free = [0, 0]
+    items, spans = {}, []
+    for number, length in enumerate(lengths, 10):
+        start = min(free)
+        free[free.index(start)] = start + length
+        items[number] = Activity(number, "work", "item", MAIN, 0, start * MS, (start + length) * MS)
+        spans.append(span(number, "http", start, start + length, number))
+    spans.append(span(1, "join", 0, max(free)))
+    activities = {MAIN: Activity(MAIN, "thread", "main"), **items}
+    return Recording(spans=spans, activities=activities, joins={1: tuple(items)})
+
+
+def test_items_of_a_pool_wait_for_a_worker_and_move_up_when_another_is_done_sooner():
+    recording = pool_of_two([10, 10, 10, 10, 10, 10])
+    whole = trace(0, 30)
+    assert taken(recording, [whole]) == [30]
+    shorter = [Replace(number, start * MS, (start + 10) * MS, Cost(5 * MS, 5 * MS, 5 * MS)) for number, start in
+               ((10, 0), (11, 0), (12, 10), (13, 10))]  # fmt: skip
+    assert taken(recording, [whole], *shorter) == [20]  # 5 + 5 + 10
+
+
+def test_one_shorter_item_of_a_pool_lets_the_next_ones_begin_on_whichever_worker_is_free():
+    # Workers do 20 + 10 and 10 + 10 + 10; without the first item one does four, the other one.
+    recording = pool_of_two([20, 10, 10, 10, 10])
+    whole = trace(0, 30)
+    assert taken(recording, [whole]) == [30]
+    assert taken(recording, [whole], Replace(10, 0, 20 * MS)) == [20]
+
+
+def semaphore_of_one(order: Sequence[int]) -> Recording:
+    """Tasks that hold a semaphore for 10 ms each, in this order, all there from the start."""
+    site = Place("agent.py", 7, "work", 7)
+    steps, spans, at = {}, [], 0
+    for before, key in zip([0, *order], order, strict=False):
+        inside = step(key, at, at, resumed=at + 10, ready=at + 10, on="sleep")
+        if before:
+            waiting = step(key, 0, 0, resumed=at, ready=at, cause=before, on="Semaphore.acquire")
+            spans.append(Span(key, "lock", "asyncio.Semaphore.acquire", 0, at * MS, key, site=site))
+            steps[key] = [waiting, inside]
+        else:
+            steps[key] = [inside]
+        at += 10
+        steps[key].append(step(key, at, at))
+    return tasks(steps, spans)
+
+
+def test_semaphore_lets_in_whoever_waits_when_another_one_leaves_sooner():
+    recording = semaphore_of_one([5, 6, 7])
+    last = trace(0, 30, 7)
+    assert taken(recording, [last]) == pytest.approx([30], abs=0.1)
+    shorter = Replace(6, 10 * MS, 20 * MS, Cost(4 * MS, 4 * MS, 4 * MS))
+    assert taken(recording, [last], shorter) == pytest.approx([24], abs=0.1)
+
+
+def test_threads_that_wait_for_a_lock_go_on_when_it_is_left():
+    # Both threads take a lock and wait 20 ms inside; the second is let in as the first one's call is over.
+    started = Place("agent.py", 3, "main", 3)
+    recording = Recording(
+        spans=[
+            span(1, "join", 0, 40),
+            span(2, "http", 0, 20, ONE),
+            dataclasses.replace(span(3, "lock", 0, 20, TWO), name="Semaphore.acquire"),
+            span(4, "http", 20, 40, TWO),
+        ],
+        activities={
+            MAIN: Activity(MAIN, "thread", "main"),
+            ONE: Activity(ONE, "thread", "one", MAIN, 0, 0, 20 * MS, site=started),
+            TWO: Activity(TWO, "thread", "two", MAIN, 0, 0, 40 * MS, site=started),
+        },
+        joins={1: (ONE, TWO)},
+    )
+    whole = trace(0, 40)
+    assert taken(recording, [whole]) == [40]
+    assert taken(recording, [whole], Replace(ONE, 0, 20 * MS, Cost(5 * MS, 5 * MS, 5 * MS))) == [25]

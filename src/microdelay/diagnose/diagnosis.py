@@ -15,9 +15,9 @@ from microdelay.diagnose.case import Case
 from microdelay.diagnose.dataflow import source
 from microdelay.diagnose.dataflow.flow import DEPENDENT, UNKNOWN
 from microdelay.diagnose.edits import VIEWS, Edit
+from microdelay.diagnose.ops import Program
 from microdelay.diagnose.overlap import without_doubles
 from microdelay.diagnose.price import Fleet
-from microdelay.diagnose.ops import Program
 from microdelay.diagnose.program import compile_program
 from microdelay.diagnose.replay import fidelity, replay
 from microdelay.diagnose.rule import Finding, Rule, Saving, precedence

@@ -36,8 +36,7 @@ class Timeline:
         self._ends = list(accumulate((end for _, end, _ in ordered), max))
         # Eager tasks run inside their creator's step: what was already counted is not counted again.
         lengths = (
-            max(0, end - max(start, before))
-            for (start, end, _), before in zip(ordered, [0, *self._ends], strict=False)
+            max(0, end - max(start, before)) for (start, end, _), before in zip(ordered, [0, *self._ends], strict=False)
         )
         self._busy = [0, *accumulate(lengths)]
         self._turns = _turns(ordered)

@@ -8,7 +8,7 @@ activity reaching the point at which it woke this one, or one of a number of thi
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -53,9 +53,7 @@ class _Compiler:
         # Of a loop all counts: what it is not known to do it cannot be late for.
         self._spans = {key: self._spans_of(key) for key in sorted(members)}
         self._steps = {key: lane for key in sorted(members) if (lane := self._steps_of(key))}
-        self._waits = Suspensions(
-            recording, self._loops, self._steps, timelines(recording, self._loops, self._steps)
-        )
+        self._waits = Suspensions(recording, self._loops, self._steps, timelines(recording, self._loops, self._steps))
         self._slots, sizes = workers(
             each for key in members if (each := recording.activities.get(key)) is not None and each.kind == "work"
         )
@@ -224,9 +222,8 @@ class _Compiler:
             yield from self._waits.first(activity, steps[0])
         for step in steps:
             yield from self._ran(step, edges)
-            if step.resumed_ns:
-                if step.end_ns < self._window.end_ns:
-                    yield from self._waits.after(step)
+            if step.resumed_ns and step.end_ns < self._window.end_ns:
+                yield from self._waits.after(step)
 
     def _ran(self, step: Step, edges: Sequence[int]) -> Iterator[Op]:
         if step.end_ns <= self._window.start_ns:

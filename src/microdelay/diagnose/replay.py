@@ -33,6 +33,9 @@ from microdelay.diagnose.ops import (
     Program,
 )
 
+COUNTED = frozenset({TAKE, GIVE})
+"""Kinds of ops of which it matters in which order lanes come to them."""
+
 AT_ONCE_NS = 50_000
 """A remedy that takes no longer answers from memory: the task runs on."""
 
@@ -54,6 +57,10 @@ def edited(program: Program, edits: Sequence[Edit], view: str) -> Program:
     for activity, own in by_activity.items():
         if activity in lanes:
             lanes[activity] = _apply(lanes[activity], own, view)
+        for edit in own:
+            if isinstance(edit, Start) and (ops := lanes.get(edit.item)) and ops[0].kind == TAKE:
+                # It need not take a worker, and gives back one more than there was.
+                lanes[edit.item] = [Op(WAIT, ops[0].start_ns, ops[0].end_ns, edit.cost.at(view)), *ops[1:]]
     return Program(lanes, program.loops, program.roots, program.free)
 
 
@@ -100,7 +107,9 @@ def _replaced(ops: list[Op], edits: Sequence[Replace], view: str) -> list[Op]:
     index = -1
     current: Replace | None = None
     for op in ops:
-        while index + 1 < len(edits) and edits[index + 1].start_ns <= op.start_ns:
+        while (
+            index + 1 < len(edits) and edits[index + 1].start_ns <= op.start_ns and not _leads_to(op, edits[index + 1])
+        ):
             index += 1
             if current is None or edits[index].end_ns > current.end_ns:
                 current = edits[index]
@@ -111,6 +120,11 @@ def _replaced(ops: list[Op], edits: Sequence[Replace], view: str) -> list[Op]:
         if current is None or op.kind in POINTS or not _inside(op, current):
             made.append(op)
     return made
+
+
+def _leads_to(op: Op, edit: Replace) -> bool:
+    """Tell whether an activity still had to take something (a pool's worker) before it came to what is replaced."""
+    return op.kind == TAKE and op.end_ns <= edit.start_ns
 
 
 def _forked(ops: list[Op], group: Together, view: str) -> list[Op]:
@@ -276,9 +290,12 @@ class _Run:
 
     def _advance(self, lane: _Lane, time: int) -> int:
         """Run a lane until it has to wait for something that is not known yet, or hands its loop back; give when."""
-        ops = lane.ops
+        ops, begun = lane.ops, time
         while lane.at < len(ops):
             op = ops[lane.at]
+            if op.kind in COUNTED and time > begun and not lane.loop:
+                self._push(time, lane)  # who comes first is decided in the order of time
+                return time
             lane.at += 1
             kind = op.kind
             if kind in (RUN, HOLD):

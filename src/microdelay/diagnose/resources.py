@@ -6,7 +6,7 @@ of a task; for threads it is the one of the same kind that did something until j
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -122,7 +122,7 @@ class Doors:
     def opened(self, waited: Span) -> tuple[int, int] | None:
         """Give which other thread of the same origin opened the door to one that waited, and when."""
         events = self._leaving.get(self._kind_of(waited.activity), [])
-        for index in range(bisect_right(events, (waited.end_ns, 0)) - 1, -1, -1):
+        for index in range(bisect_left(events, (waited.end_ns + 1, 0)) - 1, -1, -1):
             at, activity = events[index]
             if at < max(waited.start_ns, waited.end_ns - HANDED_ON_NS):
                 break
