@@ -19,6 +19,10 @@ from microdelay.record.describing.description import Attributes
 from microdelay.record.events import ACTIVITY, END, INVOKE, RETURN, SAMPLE, STEP, Event, Label
 from microdelay.record.flow import Flow
 
+TYPE_CHECKING = False  # that of typing; with the redaction of statements, this would be loaded at each start
+if TYPE_CHECKING:
+    from microdelay.record.describing.db import Statement
+
 MAX_FILES = 200
 """The user's files whose source is kept."""
 
@@ -95,6 +99,16 @@ class Encoder:
             if cpu_start >= 0:
                 self._rows[b"CPUT"] += (span, cpu_start, cpu_end - cpu_start)
         left = self._tokens_left.get(place, TOKENS_PER_PLACE)
+        again: Statement | None = None
+        if type(details) is list:
+            again, parameters, rows = details
+            shape = self._shapes.get(again)
+            if shape is not None and left <= 0 and not error:
+                value = hash((again.query, parameters)) or 1  # as `again.fingerprint` does, two calls cheaper
+                given = self._values.get(value) or self._value(value)
+                self._rows[b"SPAN"] += (span, start, end - start, activity, invocation, place, shape, given, 0)
+                return
+            details = again.sent(parameters, rows)
         self._tokens_left[place] = left - 1
         made = describe(label.kind, label.name, details, with_tokens=left > 0)
         kind = made.kind or label.kind
@@ -106,6 +120,8 @@ class Encoder:
                 self._shared[id(made.attributes), kind, made.name, error] = shape, made.attributes
         else:
             shape = known[0]
+        if again is not None and not error:
+            self._shapes[again] = shape
         self._rows[b"SPAN"] += (
             span, start, end - start, activity, invocation, place, shape, self._value(made.input),
             self._value(made.output),

@@ -75,6 +75,18 @@ def record(  # called once a span: by position is cheapest
         stand_aside(f"record {kind}", problem)
 
 
+def record_call(label: Label, start_ns: int, end_ns: int, extra: Any) -> None:
+    """Queue one span of a wrapper that calls little else; `extra` as `events.push_span` takes it."""
+    try:
+        activity, site = waited(sys._getframe(2), start_ns)
+        if activity > 0:
+            push_span((label, start_ns, end_ns, activity, site, extra))
+    except ValueError:  # as in `_above`, one call cheaper
+        push_span((label, start_ns, end_ns, *waited(None, start_ns), extra))
+    except Exception as problem:
+        stand_aside(f"record {label.kind}", problem)
+
+
 def _above(depth: int) -> FrameType | None:
     """Give a frame above this one; None where the interpreter itself made the call (`atexit`)."""
     try:

@@ -14,6 +14,28 @@ _AS_THEY_ARE = frozenset({
 })  # fmt: skip
 
 
+class Statement:
+    """A statement that is sent again and again over one connection: `details` are what each time is the same.
+
+    A span of it has for details the list of it, what it was given (text), and the rows that were looked at (text).
+    """
+
+    __slots__ = ("details", "query", "rows_are_kept")
+
+    def __init__(self, details: dict[str, Any]) -> None:
+        self.details = details
+        self.query: str = details["query"]
+        self.rows_are_kept = True
+
+    def sent(self, parameters: str, rows: str) -> dict[str, Any]:
+        """Give the details of one span as those of all others are given."""
+        return self.details | {"parameters": parameters, "rows": rows}
+
+    def fingerprint(self, parameters: str) -> int:
+        """Give the `input` of one span."""
+        return redact.fingerprint(self.query, parameters)
+
+
 def db(name: str, details: dict[str, Any], with_tokens: bool) -> Description:
     """Describe a statement by its text without literals, or a command of a store without a query language."""
     operation = details.get("operation", "")
@@ -23,7 +45,7 @@ def db(name: str, details: dict[str, Any], with_tokens: bool) -> Description:
     parameters = details.get("parameters", "")
     given = details.get("input")
     if given is None:
-        given = redact.fingerprint(f"{raw}\x00{parameters!r}")
+        given = redact.fingerprint(raw, parameters if type(parameters) is str else repr(parameters))
     made = Description(name or summary, attributes, int(given), is_shared=True)
     if "answer" in details:
         made.output = redact.fingerprint(details["answer"])

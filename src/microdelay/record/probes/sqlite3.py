@@ -15,10 +15,11 @@ from types import ModuleType
 from typing import Any
 
 from microdelay.record import redact
-from microdelay.record.events import cpu_now, now, state
+from microdelay.record.describing.db import Statement
+from microdelay.record.events import Label, cpu_now, now, state
 from microdelay.record.families import db
 from microdelay.record.families.db import FETCH_FLOOR_NS, kept
-from microdelay.record.measure import NO_CPU, NO_DETAILS, SLOW_NS, Details, hide, record, timed
+from microdelay.record.measure import NO_CPU, NO_DETAILS, SLOW_NS, Details, hide, record, record_call, timed
 from microdelay.record.patches import replace_in_all, unnoticed
 from microdelay.record.trouble import stand_aside
 from microdelay.spans import DB
@@ -29,8 +30,16 @@ FACTORY_POSITION = 5
 MAX_FACTORIES = 256
 """Classes of the program's own for which a recording one is kept."""
 
+MAX_STATEMENTS = 100
+"""Of one connection that are known again at once; sqlite3 itself keeps 128."""
+
 STATEMENTS = ("execute", "executemany", "executescript")
 FETCHES = ("fetchone", "fetchmany", "fetchall")
+
+ROWS = 2
+"""Their place in the list that a span of a `Statement` has for details."""
+
+_LABEL = Label(DB, "")
 
 Subclass = Callable[[Hashable], Any]
 
@@ -88,20 +97,22 @@ def _connection_members(sqlite3: ModuleType) -> dict[str, Any]:
     base = sqlite3.Connection
     recording = _subclasses(sqlite3.Cursor, _cursor_members(sqlite3.Cursor))
 
-    def cursor(self: Any, factory: Any = sqlite3.Cursor) -> Any:
+    plain, ours, make = sqlite3.Cursor, recording(sqlite3.Cursor), base.cursor
+
+    def cursor(self: Any, factory: Any = plain) -> Any:
         try:
-            return base.cursor(self, recording(factory))
+            return make(self, ours if factory is plain else recording(factory))
         except BaseException as error:
             hide(error)
             raise
 
-    members = {name: _short(base, name, recording(sqlite3.Cursor)) for name in STATEMENTS}
+    members = {name: _short(base, name, ours) for name in STATEMENTS}
     members["cursor"] = unnoticed(cursor, base.cursor)
     for name, describe in (("commit", _committed), ("rollback", _rolled_back), ("__exit__", _left)):
         members[name] = timed(getattr(base, name), DB, "", describe, FETCH_FLOOR_NS)
     members["backup"] = timed(base.backup, DB, "", _copied, FETCH_FLOOR_NS)
-    numbered: dict[str, Any] = {"_microdelay": 0}
-    return members | numbered
+    known: dict[str, Any] = {"_microdelay": None}
+    return members | known
 
 
 def _short(base: type[Any], name: str, plain: type[Any]) -> Callable[..., Any]:
@@ -140,36 +151,41 @@ def _statement(statement: Callable[..., Any]) -> Callable[..., Any]:
             end_ns = now()
             hide(error)
             if state.on:
-                record(DB, "", start_ns, end_ns, NO_CPU, _described(self, args, many), error)
+                extra = _described(self, args, many), *NO_CPU, type(error).__name__
+                record_call(_LABEL, start_ns, end_ns, extra)
             raise
         end_ns = now()
         slow = end_ns - start_ns >= SLOW_NS
         if state.on:
-            cpu = NO_CPU if cpu_start < 0 else (cpu_start, cpu_now())
-            record(DB, "", start_ns, end_ns, cpu, _described(self, args, many))
+            sent = _described(self, args, many)
+            record_call(_LABEL, start_ns, end_ns, sent if cpu_start < 0 else (sent, cpu_start, cpu_now(), ""))
         return result
 
     return unnoticed(wrapper, statement)
 
 
-def _described(cursor: Any, args: tuple[Any, ...], many: bool) -> Details:
+def _described(cursor: Any, args: tuple[Any, ...], many: bool) -> Any:
+    """Give the details of a span, in the short form (see `Statement`) where they are not out of the ordinary."""
     if not args:
         return NO_DETAILS  # a wrong call, which sqlite3 has refused
     try:
         connection = cursor.connection
-        number = connection._microdelay or connection_number(connection)
+        known = connection._microdelay or _statements(connection)
         query = args[0]
-        if type(query) is str and len(query) <= redact.MAX_TEXT:
-            details: Details = {"system": "sqlite", "query": query, "connection": number, "parameters": ()}
-            if db.has_origins:
-                db.origin(details, query)
-        else:
-            details = db.statement({"system": "sqlite", "connection": number}, query)
+        if type(query) is str and len(query) <= redact.MAX_TEXT and not many and not db.has_origins:
+            statement = cursor._microdelay = known[query]
+            sent = [statement, kept(args[1]) if len(args) > 1 else "", ""]
+            cursor._untold = None
+            if statement.rows_are_kept:
+                cursor._untold = sent
+                statement.rows_are_kept = db.looks_at_rows(query)
+            return sent
+        details = db.statement({"system": "sqlite", "connection": known.number}, query)
         if many:
             details |= db.batch(args[1] if len(args) > 1 else None)
         elif len(args) > 1:
             details["parameters"] = kept(args[1])
-        cursor._microdelay = details
+        cursor._microdelay = Statement(details)
         cursor._untold = details if db.looks_at_rows(details["query"]) else None
         return details
     except Exception as problem:
@@ -226,7 +242,7 @@ def _next(fetch: Callable[..., Any]) -> Callable[..., Any]:
 def _tell(cursor: Any, result: Any) -> None:
     details, cursor._untold = cursor._untold, None
     try:
-        details["rows"] = _values(result)
+        details[ROWS if type(details) is list else "rows"] = _values(result)
     except Exception as problem:
         stand_aside("sqlite3 rows", problem)
 
@@ -239,7 +255,7 @@ def _values(result: Any) -> str:
 
 def _fetched(cursor: Any, result: Any) -> Details:
     try:
-        statement = cursor._microdelay or {}
+        statement = cursor._microdelay.details if cursor._microdelay is not None else {}
         details = {key: statement[key] for key in ("system", "query", "connection") if key in statement}
         count = len(result) if isinstance(result, list) else int(result is not None)
         details |= {"part": "fetch", "db.response.returned_rows": count, "rows": _values(result)}
@@ -253,11 +269,29 @@ def _fetched(cursor: Any, result: Any) -> Details:
         return NO_DETAILS
 
 
+class Statements(dict[str, Statement]):
+    """Those that were sent over one connection, by their text, and its number."""
+
+    def __init__(self) -> None:
+        self.number = next(db.numbers)
+
+    def __missing__(self, query: str) -> Statement:
+        if len(self) >= MAX_STATEMENTS:
+            self.clear()
+        made = self[query] = Statement({"system": "sqlite", "query": query, "connection": self.number})
+        return made
+
+
+def _statements(connection: Any) -> Statements:
+    known: Statements | None = connection._microdelay
+    if known is None:
+        known = connection._microdelay = Statements()
+    return known
+
+
 def connection_number(connection: Any) -> int:
     """Number the connections, so that statements of one can be told from those of another."""
-    number: int = connection._microdelay or next(db.numbers)
-    connection._microdelay = number
-    return number
+    return _statements(connection).number
 
 
 def _ended(connection: Any, query: str) -> Details:
