@@ -226,7 +226,7 @@ class _Pricing:
     def matters(self, finding: Finding) -> bool:
         """Tell whether a finding is worth a line; one that may not be changed is, if it is long enough to be asked."""
         if finding.once:
-            return finding.total_ns >= MIN_ONCE_NS
+            return finding.total_ns >= MIN_ONCE_NS and finding.saving.expected > 0
         mean = float(np.mean(self.recorded)) if len(self.recorded) else 0.0
         least = max(MIN_SAVING_NS, MIN_SAVING_SHARE * mean)
         if finding.traces < MIN_TRACES_SHARE * len(self._traces):

@@ -31,6 +31,7 @@ from microdelay.spans import (
     TELEMETRY,
     TLS,
     TOOL,
+    UNKNOWN,
     Place,
     Span,
 )
@@ -44,6 +45,7 @@ _WORDS = {
     "connect": CONNECT, "dns": DNS, "tls": TLS, "sleep": SLEEP, "log": LOG, "cpu": INTERNAL, "codec": CODEC,
     "setup": SETUP, "import": IMPORT, "gc": GC, "pool": POOL, "lock": LOCK, "queue": QUEUE, "join": JOIN,
     "process": PROCESS, "telemetry": TELEMETRY, "tool": TOOL, "agent": AGENT, "llm": LLM,
+    "unknown": UNKNOWN,
 }  # fmt: skip
 _SHOWN = {
     "log": "handler", "connect": "server.address", "dns": "server.address", "tls": "server.address",

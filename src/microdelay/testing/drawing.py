@@ -36,7 +36,7 @@ def draw(text: str, folder: str | os.PathLike[str] = "") -> Recording:
     another line of the same activity. Below, each name is declared: `METHOD URL`, `sql STATEMENT`, `fetch STATEMENT`,
     `command NAME` (of Redis), `connect HOST:PORT`, `dns HOST`, `tls HOST`, `sleep`, `log HANDLER`, `codec NAME`,
     `setup NAME`, `import NAME`, `gc`, `cpu`, `pool NAME`, `lock NAME`, `queue NAME`, `process NAME`,
-    `telemetry NAME`, `llm MODEL`, `tool NAME`, `agent NAME`, and `join LANE LANE` for waiting until
+    `telemetry NAME`, `unknown NAME`, `llm MODEL`, `tool NAME`, `agent NAME`, and `join LANE LANE` for waiting until
     other lanes have ended.
 
         main  |[weather ][finance   ][crm     ]

@@ -54,9 +54,11 @@ def find(case: Case) -> Iterable[Finding]:
 
 def _finding(case: Case, seen: Seen, usual: float) -> Finding:
     longest = max(trace.duration_ns for trace, _ in seen)
-    ranked = sorted(seen, key=lambda each: -each[1].duration_ns)
+    # Threads that import the same module at once wait for one another: it is named once.
+    ranked = list({span.name: (t, span) for t, span in sorted(seen, key=lambda each: each[1].duration_ns)}.values())
+    ranked.reverse()
     names = [f"{span.name} {ms(span.duration_ns)}" for _, span in ranked[:MAX_SHOWN]]
-    more = len(seen) - len(names)
+    more = len(ranked) - len(names)
     total = ms(sum(span.duration_ns for _, span in seen))
     made = folded(
         NAME,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from microdelay.diagnose.case import Case
 from microdelay.diagnose.edits import Cost, Replace
 from microdelay.diagnose.evidence import Seen, folded, ms, root_of, times
 from microdelay.diagnose.places import costliest
 from microdelay.diagnose.rule import Finding
+from microdelay.diagnose.waiting import at_once
 from microdelay.spans import CONNECTING, POOL, Span
 from microdelay.traces.model import Trace
 
@@ -72,16 +73,6 @@ def _finding(case: Case, seen: Seen) -> Finding:
         edits=[Replace(s.activity, s.start_ns, s.end_ns, Cost(0, 0, int(WORST_SHARE * s.duration_ns))) for s in spans],
         snippet=_snippet(case, spans[0], most),
     )
-
-
-def at_once(spans: Sequence[Span]) -> int:
-    """Give how many of some waits went on at the same time, at most."""
-    points = sorted([(span.start_ns, 1) for span in spans] + [(span.end_ns, -1) for span in spans])
-    running = most = 0
-    for _, change in points:
-        running += change
-        most = max(most, running)
-    return most
 
 
 def _snippet(case: Case, span: Span, most: int) -> str:

@@ -55,8 +55,31 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Read and answer."""
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.do_GET()
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.path.endswith("/chat/completions"):
+            self._chat(json.loads(body))
+        else:
+            self.do_GET()
+
+    def _chat(self, asked: dict[str, object]) -> None:
+        """Ask for three tools, then answer with what they gave."""
+        time.sleep(0.03)
+        messages = asked["messages"]
+        assert isinstance(messages, list)
+        calls = [
+            {"id": f"c{each}", "type": "function", "function": {"name": name, "arguments": '{"user": 7}'}}
+            for each, name in enumerate(("weather", "stock", "crm"))
+        ]
+        done = messages[-1]["role"] == "tool"
+        message = {"role": "assistant", "content": "done"} if done else {"role": "assistant", "tool_calls": calls}
+        reason = "stop" if done else "tool_calls"
+        body = json.dumps({"model": "gpt", "choices": [{"message": message, "finish_reason": reason}]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
 
     def log_message(self, *arguments: object) -> None:
         """Say nothing."""
