@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 from microdelay.diagnose.case import Case
 from microdelay.diagnose.dataflow.flow import INDEPENDENT, UNKNOWN, Verdict
-from microdelay.diagnose.dependence import reads
 from microdelay.diagnose.edits import Together
+from microdelay.diagnose.effects import reads
 from microdelay.diagnose.evidence import folded, ms, root_of
 from microdelay.diagnose.rule import Finding
 from microdelay.spans import DB, LLM, REQUESTS, TOOL, Place, Span
