@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from microdelay.diagnose.diagnosis import RESAMPLES, Diagnosis, Floats, Stats, certain, predicted
+from microdelay.diagnose.diagnosis import Diagnosis, Stats, certain, predicted
+from microdelay.diagnose.pricing import RESAMPLES, Floats
 from microdelay.diagnose.rule import Finding, Saving
 from microdelay.spans import DB, HTTP, LLM, LOG, Span
 from microdelay.traces.model import Recording, Trace

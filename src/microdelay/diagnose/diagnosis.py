@@ -5,21 +5,18 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from microdelay.diagnose import accounts
 from microdelay.diagnose.case import Case
 from microdelay.diagnose.dataflow import source
 from microdelay.diagnose.dataflow.flow import DEPENDENT, UNKNOWN
-from microdelay.diagnose.edits import VIEWS, Edit
-from microdelay.diagnose.ops import Program
+from microdelay.diagnose.edits import VIEWS
 from microdelay.diagnose.overlap import without_doubles
 from microdelay.diagnose.price import Fleet
-from microdelay.diagnose.program import compile_program
-from microdelay.diagnose.replay import fidelity, replay
+from microdelay.diagnose.pricing import Floats, Pricing
 from microdelay.diagnose.rule import Finding, Rule, Saving, precedence
 from microdelay.traces.model import Recording, Trace
 
@@ -38,13 +35,6 @@ MIN_ONCE_NS = 10_000_000
 MIN_TRACES_SHARE = 0.05
 """Of the traces that a finding must be in: what the first one alone does is a cold start, not a habit."""
 
-RESAMPLES = 1000
-"""Bootstrap resamples of the traces (Efron & Tibshirani 1993: 1000 are enough for an interval)."""
-
-INTERVAL = (5.0, 95.0)
-"""Percentiles of the resampled means that bound a saving."""
-
-Floats = npt.NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
 
 
@@ -82,6 +72,7 @@ class Diagnosis:
     changed: Sequence[str] = ()
     durations: Sequence[int] = ()
     predictions: Sequence[int] = ()
+    pricing: Pricing | None = field(default=None, repr=False, compare=False)
 
     @property
     def warnings(self) -> list[str]:
@@ -116,15 +107,15 @@ def diagnose(
     """Diagnose a recording; `progress(rule's name, done, of)` is called along the way."""
     source.use(recording.sources)
     case = Case(recording, traces)
-    pricing = _Pricing(recording, traces)
     found: list[Finding] = []
     for number, rule in enumerate(rules):
         if progress is not None:
             progress(rule.NAME, number, len(rules))
         found += rule.find(case)
-    found = [pricing.priced(finding) for finding in without_doubles(found, precedence(rules))]
+    found = without_doubles(found, precedence(rules))
+    pricing = Pricing(recording, traces, [finding.edits for finding in found])
     kept = sorted(
-        pricing.kept(found),
+        _kept(pricing, [_priced(pricing, finding) for finding in found]),
         key=lambda each: (-each.saving.expected, each.rule, each.where.file, each.where.line, each.id),
     )
     saved = pricing.savings([edit for finding in kept if certain(finding) for edit in finding.edits])
@@ -143,7 +134,7 @@ def diagnose(
         duration=stats(pricing.recorded),
         predicted=stats(predictions),
         possible=stats(possible),
-        saving=interval(saved),
+        saving=pricing.interval(saved),
         fidelity=median,
         fidelity_worst=worst,
         accounts=spent,
@@ -154,6 +145,7 @@ def diagnose(
         changed=sorted(source.changed),
         durations=[int(value) for value in pricing.recorded],
         predictions=[int(value) for value in predictions],
+        pricing=pricing,
     )
 
 
@@ -179,96 +171,48 @@ def certain(finding: Finding) -> bool:
 
 def predicted(found: Diagnosis, findings: Sequence[Finding]) -> Stats:
     """Give what the traces of a diagnosis would take with the remedies of some of its findings only."""
-    pricing = _Pricing(found.recording, found.traces)
+    pricing = found.pricing or Pricing(found.recording, found.traces, [finding.edits for finding in findings])
     saved = pricing.savings([edit for finding in findings for edit in finding.edits])
     return stats(pricing.recorded - saved["expected"])
 
 
-class _Pricing:
-    """Replays the recorded program to say what edits of it save."""
-
-    def __init__(self, recording: Recording, traces: Sequence[Trace]) -> None:
-        self._traces = traces
-        self._program: Program = compile_program(recording, traces)
-        self._base = replay(self._program)
-        self.recorded: Floats = np.array([trace.duration_ns for trace in traces], dtype=float)
-
-    def durations(self, edits: Sequence[Edit]) -> dict[str, Floats]:
-        """Give how long each trace takes with edits, in each view; one that the replay cannot end, as recorded."""
-        if not edits:
-            return dict.fromkeys(VIEWS, self.recorded)
-        replayed = {view: replay(self._program, edits, view) for view in VIEWS}
-        return {
-            view: np.array([durations.get(trace.id, trace.duration_ns) for trace in self._traces], dtype=float)
-            for view, durations in replayed.items()
-        }
-
-    def savings(self, edits: Sequence[Edit]) -> dict[str, Floats]:
-        """Give what edits save in each trace, in each view: against the replay without them, not the recording.
-
-        What the replay is off by without them is no saving; and no trace can save more than it took.
-        """
-        base = np.array([self._base.get(trace.id, trace.duration_ns) for trace in self._traces], dtype=float)
-        return (
-            {view: np.minimum(base - durations, self.recorded) for view, durations in self.durations(edits).items()}
-            if edits
-            else {view: np.zeros(len(base)) for view in VIEWS}
-        )
-
-    def priced(self, finding: Finding) -> Finding:
-        """Give a finding with its saving."""
-        if not finding.edits:
-            return finding
-        saved = self.savings(finding.edits)
-        predicted = stats(self.recorded - saved["expected"]).p50
-        return replace(finding, saving=interval(saved), predicted_ns=predicted)
-
-    def matters(self, finding: Finding) -> bool:
-        """Tell whether a finding is worth a line; one that may not be changed is, if it is long enough to be asked."""
-        if finding.once:
-            return finding.total_ns >= MIN_ONCE_NS and finding.saving.expected > 0
-        mean = float(np.mean(self.recorded)) if len(self.recorded) else 0.0
-        least = max(MIN_SAVING_NS, MIN_SAVING_SHARE * mean)
-        if finding.traces < MIN_TRACES_SHARE * len(self._traces):
-            return False
-        if finding.dependence is not None and finding.dependence.verdict == DEPENDENT:
-            return finding.total_ns / max(1, len(self._traces)) >= least
-        return finding.saving.expected >= least
-
-    def kept(self, found: Sequence[Finding]) -> list[Finding]:
-        """Give the findings that are worth a line, alone or once the others are remedied."""
-        kept = [finding for finding in found if self.matters(finding)]
-        known = {id(finding) for finding in kept}
-        rest = [f for f in found if id(f) not in known and f.edits and certain(f)]
-        edits = [edit for finding in kept if certain(finding) for edit in finding.edits]
-        for finding in rest:
-            before, after = self.savings(edits), self.savings([*edits, *finding.edits])
-            more = {view: after[view] - before[view] for view in VIEWS}
-            predicted = stats(self.recorded - more["expected"]).p50
-            late = replace(finding, saving=interval(more), predicted_ns=predicted, after_others=True)
-            if self.matters(late):
-                kept.append(late)
-                edits += finding.edits
-        return kept
-
-    def fidelity(self) -> tuple[float, float]:
-        """Give the median and worst relative error of replaying unchanged."""
-        return fidelity({trace.id: trace.duration_ns for trace in self._traces}, self._base)
+def _priced(pricing: Pricing, finding: Finding) -> Finding:
+    """Give a finding with its saving."""
+    if not finding.edits:
+        return finding
+    saved = pricing.savings(finding.edits)
+    predicted = stats(pricing.recorded - saved["expected"]).p50
+    return replace(finding, saving=pricing.interval(saved), predicted_ns=predicted)
 
 
-def interval(saved: Mapping[str, Floats]) -> Saving:
-    """Give the mean saving with its interval: the worst view's lower and the best view's upper bound."""
-    low = np.percentile(resampled(saved["worst"]), INTERVAL[0])
-    high = np.percentile(resampled(saved["best"]), INTERVAL[1])
-    expected = float(np.mean(saved["expected"])) if len(saved["expected"]) else 0.0
-    return Saving(int(max(0.0, min(low, expected))), int(max(0.0, expected)), int(max(high, expected, 0.0)))
+def _matters(pricing: Pricing, finding: Finding) -> bool:
+    """Tell whether a finding is worth a line; one that may not be changed is, if it is long enough to be asked."""
+    if finding.once:
+        return finding.total_ns >= MIN_ONCE_NS and finding.saving.expected > 0
+    count = len(pricing.recorded)
+    mean = float(np.mean(pricing.recorded)) if count else 0.0
+    least = max(MIN_SAVING_NS, MIN_SAVING_SHARE * mean)
+    if finding.traces < MIN_TRACES_SHARE * count:
+        return False
+    if finding.dependence is not None and finding.dependence.verdict == DEPENDENT:
+        return finding.total_ns / max(1, count) >= least
+    return finding.saving.expected >= least
 
 
-def resampled(values: Floats) -> Floats:
-    """Give the means of bootstrap resamples; always the same ones for the same values."""
-    if len(values) < 2:
-        return np.array([values.mean() if len(values) else 0.0])
-    random = np.random.default_rng(0)
-    size = len(values)
-    means = [values[random.integers(0, size, size)].mean() for _ in range(RESAMPLES)]
-    return np.array(means)
+def _kept(pricing: Pricing, found: Sequence[Finding]) -> list[Finding]:
+    """Give the findings that are worth a line, alone or once the others are remedied."""
+    kept = [finding for finding in found if _matters(pricing, finding)]
+    known = {id(finding) for finding in kept}
+    rest = [f for f in found if id(f) not in known and f.edits and certain(f)]
+    edits = [edit for finding in kept if certain(finding) for edit in finding.edits]
+    before = pricing.savings(edits) if rest else {}
+    for finding in rest:
+        after = pricing.savings([*edits, *finding.edits])
+        more = {view: after[view] - before[view] for view in VIEWS}
+        predicted = stats(pricing.recorded - more["expected"]).p50
+        late = replace(finding, saving=pricing.interval(more), predicted_ns=predicted, after_others=True)
+        if _matters(pricing, late):
+            kept.append(late)
+            edits += finding.edits
+            before = after
+    return kept

@@ -38,8 +38,9 @@ def compile_program(
 
     With a `window` it is the program of that part, and with `members` of these activities only.
     """
-    everyone = set(recording.activities) | set(recording.lanes) | set(recording.steps)
-    return _Compiler(recording, traces, window or Window(), set(everyone if members is None else members)).compile()
+    if members is None:
+        members = {*recording.activities, *recording.lanes, *recording.steps}
+    return _Compiler(recording, traces, window or Window(), set(members)).compile()
 
 
 class _Compiler:
@@ -53,7 +54,8 @@ class _Compiler:
         # Of a loop all counts: what it is not known to do it cannot be late for.
         self._spans = {key: self._spans_of(key) for key in sorted(members)}
         self._steps = {key: lane for key in sorted(members) if (lane := self._steps_of(key))}
-        self._waits = Suspensions(recording, self._loops, self._steps, timelines(recording, self._loops, self._steps))
+        lines = timelines(recording, self._loops, self._steps)
+        self._waits = Suspensions(recording, self._loops, self._spans, self._steps, lines)
         self._slots, sizes = workers(
             each for key in members if (each := recording.activities.get(key)) is not None and each.kind == "work"
         )
@@ -71,6 +73,10 @@ class _Compiler:
                 lanes.update(self._callbacks(key, lane))
         self._open_doors()
         self._waits.settle()
+        for ops in lanes.values():
+            for op in ops:
+                if op.kind == JOIN and not all(lanes.get(target) for target in op.targets):
+                    op.kind, op.cost, op.targets = WAIT, op.end_ns - op.start_ns, ()  # for what is not to be seen here
         for key in self._spans:
             activity = self._recording.activities.get(key)
             if activity is not None and activity.parent in lanes and lanes[key]:

@@ -25,6 +25,7 @@ class Suspensions:
 
     recording: Recording
     loops: Mapping[int, int]
+    spans: Mapping[int, Sequence[Span]]
     steps: Mapping[int, Sequence[Step]]
     timelines: Mapping[int, Timeline]
     points: dict[int, list[Op]] = field(default_factory=lambda: defaultdict(list))
@@ -32,7 +33,6 @@ class Suspensions:
     _groups: Groups = field(default_factory=Groups)
 
     def __post_init__(self) -> None:
-        self._with_user_code = {call.activity for call in self.recording.invocations.values()}
         self._typical = self._typical_waits()
 
     def settle(self) -> None:
@@ -144,9 +144,13 @@ class Suspensions:
             if child.created_ns > step.end_ns:
                 break
             sent_late = step.end_ns < child.end_ns <= (step.ready_ns or step.resumed_ns)
-            if child.kind == "task" and sent_late and child.id not in self._with_user_code:
+            if child.kind == "task" and sent_late and not self._has_user_code(child.id):
                 return child
         return None
+
+    def _has_user_code(self, activity: int) -> bool:
+        lanes: tuple[Sequence[Span | Step], ...] = (self.spans.get(activity, ()), self.steps.get(activity, ()))
+        return any(each.invocation for lane in lanes for each in lane)
 
     def _outside(self, step: Step) -> int:
         """Give how long the outside world took, which a busy loop may have noticed late."""
@@ -179,7 +183,8 @@ class Suspensions:
                     if late is None:
                         waits[step.site, step.on].append(waited)
         typical = quickest | {key: sorted(values)[len(values) // 2] for key, values in waits.items() if values}
-        for span in self.recording.spans:
-            if span.kind == SLEEP and "seconds" in span.attributes:
-                typical[span.site, "sleep"] = int(float(span.attributes["seconds"]) * 1e9)
+        for key in self.steps:
+            for span in self.spans.get(key, ()):
+                if span.kind == SLEEP and "seconds" in span.attributes:
+                    typical[span.site, "sleep"] = int(float(span.attributes["seconds"]) * 1e9)
         return typical

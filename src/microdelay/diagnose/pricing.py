@@ -1,0 +1,152 @@
+"""What edits of the recorded program save, by replaying it: in each trace, in each view, and as an interval."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from microdelay.diagnose.edits import VIEWS, Edit, Start, Together
+from microdelay.diagnose.ops import Program
+from microdelay.diagnose.program import compile_program
+from microdelay.diagnose.replay import fidelity, replay
+from microdelay.diagnose.rule import Saving
+from microdelay.diagnose.sample import WHOLE, Episode, Ints, Lives, donors, drawn, episodes, size_of
+from microdelay.traces.model import Recording, Trace
+
+RESAMPLES = 1000
+"""Bootstrap resamples of the traces (Efron & Tibshirani 1993: 1000 are enough for an interval)."""
+
+INTERVAL = (5.0, 95.0)
+"""Percentiles of the resampled means that bound a saving."""
+
+Floats = npt.NDArray[np.float64]
+Savings = Mapping[str, Floats]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """An episode that can be replayed, and how long its traces take in the replay without edits."""
+
+    episode: Episode | None
+    program: Program
+    base: Mapping[int, int]
+    numbers: Sequence[int]
+
+
+class Pricing:
+    """Replays the recorded program, or drawn episodes of it, to say what edits save."""
+
+    def __init__(self, recording: Recording, traces: Sequence[Trace], remedies: Sequence[Sequence[Edit]] = ()) -> None:
+        self._recording = recording
+        self._traces = traces
+        self.recorded: Floats = np.array([trace.duration_ns for trace in traces], dtype=float)
+        size = size_of(recording)
+        everyone = np.arange(len(traces), dtype=np.int64)
+        self._donors: Ints = everyone
+        if size <= WHOLE or len(traces) <= 1:
+            program = compile_program(recording, traces)
+            self._parts = [_Part(None, program, replay(program), range(len(traces)))]
+        else:
+            self._draw(size, remedies)
+        self.sampled: Ints = np.array(sorted(each for part in self._parts for each in part.numbers), dtype=np.int64)
+        self._weights: Floats = np.bincount(self._donors, minlength=len(traces))[self.sampled].astype(float)
+        self._starts = [part.episode.window.start_ns if part.episode else 0 for part in self._parts]
+
+    def _draw(self, size: int, remedies: Sequence[Sequence[Edit]]) -> None:
+        parts = episodes(self._traces)
+        starts = np.array([part.window.start_ns for part in parts], dtype=np.int64)
+        touched: dict[int, list[int]] = defaultdict(list)
+        for number, edits in enumerate(remedies):
+            begun = np.fromiter((self._begins(edit) for edit in edits), dtype=np.int64, count=len(edits))
+            for part in np.unique(np.searchsorted(starts, begun, side="right") - 1).tolist():
+                touched[part].append(number)
+        kinds: list[object] = [()] * len(self._traces)
+        for number, part in enumerate(parts):
+            for each in part.traces:
+                kinds[each] = tuple(touched.get(number, ()))
+        lives = Lives(self._recording)
+        chosen = [parts[each] for each in drawn(parts, self._traces, touched, size)]
+        self._parts = [self._part(part, lives) for part in chosen]
+        self._donors = donors(self._traces, [each for part in chosen for each in part.traces], kinds)
+
+    def _part(self, episode: Episode, lives: Lives) -> _Part:
+        own = [self._traces[each] for each in episode.traces]
+        program = compile_program(self._recording, own, episode.window, lives.within(episode.window))
+        return _Part(episode, program, replay(program), episode.traces)
+
+    def _begins(self, edit: Edit) -> int:
+        if isinstance(edit, Together):
+            return edit.intervals[0][0]
+        return self._recording.activities[edit.item].created_ns if isinstance(edit, Start) else edit.start_ns
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every trace is replayed."""
+        return len(self.sampled) == len(self._traces)
+
+    def savings(self, edits: Sequence[Edit], views: Sequence[str] = VIEWS) -> dict[str, Floats]:
+        """Give what edits save in each trace, in each view: against the replay without them, not the recording.
+
+        What the replay is off by without them is no saving; and no trace can save more than it took. One that the
+        replay cannot end saves nothing.
+        """
+        saved = {view: np.zeros(len(self._traces)) for view in views}
+        for part, own in self._by_part(edits):
+            for view in views:
+                durations = replay(part.program, own, view)
+                for number in part.numbers:
+                    key = self._traces[number].id
+                    if key in durations and key in part.base:
+                        saved[view][number] = min(part.base[key] - durations[key], self.recorded[number])
+        return {view: values[self._donors] for view, values in saved.items()}
+
+    def _by_part(self, edits: Sequence[Edit]) -> list[tuple[_Part, Sequence[Edit]]]:
+        """Give the parts that edits are in, with those of each."""
+        if len(self._parts) == 1 and self._parts[0].episode is None:
+            return [(self._parts[0], edits)] if edits else []
+        own: dict[int, list[Edit]] = defaultdict(list)
+        for edit in edits:
+            at = self._begins(edit)
+            index = bisect_right(self._starts, at) - 1
+            # Windows begin a little before their traces: what begins there may be of the one before as well.
+            for each in (index - 1, index):
+                episode = self._parts[each].episode if each >= 0 else None
+                if episode is not None and episode.window.start_ns <= at < episode.window.end_ns:
+                    own[each].append(edit)
+        return [(self._parts[each], found) for each, found in sorted(own.items())]
+
+    def interval(self, saved: Savings) -> Saving:
+        """Give the mean saving with its interval: the worst view's lower and the best view's upper bound."""
+        if not len(self.sampled):
+            return Saving()
+        low = np.percentile(self._resampled(saved["worst"]), INTERVAL[0])
+        high = np.percentile(self._resampled(saved["best"]), INTERVAL[1])
+        expected = float(np.mean(saved["expected"]))
+        return Saving(int(max(0.0, min(low, expected))), int(max(0.0, expected)), int(max(high, expected, 0.0)))
+
+    def _resampled(self, values: Floats) -> Floats:
+        """Give the means of bootstrap resamples of what was replayed, each standing for those like it."""
+        size = len(self.sampled)
+        picks = _picks(size)
+        weights = self._weights[picks]
+        means: Floats = (values[self.sampled][picks] * weights).sum(axis=1) / weights.sum(axis=1)
+        return means
+
+    def fidelity(self) -> tuple[float, float]:
+        """Give the median and worst relative error of replaying unchanged."""
+        replayed = {key: taken for part in self._parts for key, taken in part.base.items()}
+        return fidelity({self._traces[each].id: self._traces[each].duration_ns for each in self.sampled}, replayed)
+
+
+@cache
+def _picks(size: int) -> Ints:
+    """Give which of `size` traces are in each resample; always the same ones."""
+    if size < 2:
+        return np.zeros((1, size), dtype=np.int64)
+    return np.random.default_rng(0).integers(0, size, (RESAMPLES, size))
