@@ -16,7 +16,7 @@ from microdelay.diagnose.ops import Program
 from microdelay.diagnose.program import compile_program
 from microdelay.diagnose.replay import fidelity, replay
 from microdelay.diagnose.rule import Saving
-from microdelay.diagnose.sample import WHOLE, Episode, Ints, Lives, donors, drawn, episodes, size_of
+from microdelay.diagnose.sample import MARGIN_NS, WHOLE, Episode, Ints, Lives, donors, drawn, episodes, size_of
 from microdelay.traces.model import Recording, Trace
 
 RESAMPLES = 1000
@@ -60,7 +60,7 @@ class Pricing:
 
     def _draw(self, size: int, remedies: Sequence[Sequence[Edit]]) -> None:
         parts = episodes(self._traces)
-        starts = np.array([part.window.start_ns for part in parts], dtype=np.int64)
+        starts = np.array([part.window.start_ns + MARGIN_NS for part in parts], dtype=np.int64)
         touched: dict[int, list[int]] = defaultdict(list)
         for number, edits in enumerate(remedies):
             begun = np.fromiter((self._begins(edit) for edit in edits), dtype=np.int64, count=len(edits))

@@ -76,7 +76,9 @@ def drawn(
 ) -> list[int]:
     """Draw episodes of a recording of `size`; `touched` are the findings that each of them has, by their number."""
     length = max(1, int(len(parts) * min(1.0, DRAWN / max(1, size))))
-    order = sorted(range(len(parts)), key=lambda each: (touched.get(each, ()), _length(parts[each], traces), each))
+    order = sorted(
+        range(len(parts)), key=lambda each: (tuple(touched.get(each, ())), _length(parts[each], traces), each)
+    )
     chosen = set(_systematic(order, length))
     with_finding: dict[int, list[int]] = defaultdict(list)
     for each in order:
