@@ -240,6 +240,66 @@ def test_forks_of_a_recording_started_in_code_are_followed(tmp_path: Path) -> No
     assert len([span for span in made.spans if span.kind == SLEEP]) == 4
 
 
+SHELLS = """
+    import os, subprocess, sys, time
+    folder = os.path.dirname(os.path.abspath(__file__))
+    child, script, tool, shell = (os.path.join(folder, name) for name in ("child.py", "script", "tool", "run.sh"))
+    run = f"import runpy; runpy.run_path({child!r})"
+    for path, lines in (
+        (script, [f"#!{sys.executable}", run]),
+        (tool, ["#!/bin/sh", f"'''exec' {sys.executable} \\"$0\\" \\"$@\\"", "' '''", run]),  # as pip does it
+        (shell, ["#!/bin/sh", "set -e", "if true; then", f"  cd / && exec {sys.executable} {child}", "fi"]),
+    ):
+        with open(path, "w") as opened: opened.writelines(line + chr(10) for line in lines)
+        os.chmod(path, 0o755)
+    os.environ["PATH"] = folder + ":" + os.environ["PATH"]
+    time.sleep(0.01)
+    def system(command):
+        before = dict(os.environ)
+        assert os.system(command) == 0
+        assert os.environ == before
+    system(f"{sys.executable} {child}")
+    system(f"cd / && X=1 nice -n 3 {sys.executable} '{child}'".encode())
+    system("script")
+    subprocess.run([script], check=True)
+    subprocess.run("tool && true", shell=True, check=True)
+    subprocess.run([shell], check=True)
+    subprocess.run(["bash", shell], check=True)
+    subprocess.run(["env", "X=1", "sh", "-c", "script"], check=True)
+"""
+
+
+def test_pythons_that_a_shell_or_a_script_starts_are_followed(recording: Record, program: Callable[..., Path]) -> None:
+    program(CHILD, "child.py")
+    made = recording(SHELLS)
+    assert made.warnings == ()
+    slept = [span.site.function for span in made.spans if span.kind == SLEEP and span.site is not None]
+    assert slept.count("in_child") == 8
+    assert all(around[-1] == "<module>" for around in sleeps(made).values())
+
+
+@pytest.mark.parametrize(
+    ("command", "listed"),
+    [
+        ("{python} -I -c pass", "sh: -c (isolated by -I)"),
+        ("true; exec {python} -S -c 'pass; pass'", "sh: -c (no site module by -S)"),
+        ("for x in 1; do {python} -m no.such; done", ""),
+        ("PYTHONPATH=/ {python} {file}", "sh: child.py (not started, another user, or ended at once)"),
+        ("command -v python; which python; echo python {python}", ""),
+        ("echo 'unfinished", ""),
+    ],
+)
+def test_pythons_that_a_shell_starts_out_of_reach_are_listed(
+    command: str, listed: str, program: Callable[..., Path], recorded: Execute, plainly: Execute, tmp_path: Path
+) -> None:
+    file = program("pass", "child.py")
+    text = command.format(python=sys.executable, file=file)
+    path = program(f"import os, time\ntime.sleep(0.01)\nprint(os.system({text!r}), flush=True)")
+    assert recorded(path) == plainly(path)
+    warnings = read(tmp_path / "program.mdr").warnings
+    assert warnings == ((f"1 Python process not recorded: ? {listed}",) if listed else ())
+
+
 POOL = """
     import asyncio, concurrent.futures, multiprocessing, sys, time, traceback
 

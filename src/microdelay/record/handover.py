@@ -16,12 +16,15 @@ from collections.abc import Callable, Iterable, Mapping
 from json import dumps  # before the probe of json replaces it
 from typing import Any, Protocol
 
-from microdelay.record.interpreters import Command
+from microdelay.record.interpreters import Command, found
 from microdelay.record.launch import REQUEST, Environment, environment_for
 from microdelay.record.measure import hide
-from microdelay.record.patches import builtin, replace
+from microdelay.record.patches import builtin, put, replace
 from microdelay.record.settings import OFF, switch
 from microdelay.record.trouble import stand_aside
+
+MAX_COMMAND_BYTES = 100_000
+"""Of a shell's command with what is added; Linux takes no argument of more than 128 KiB."""
 
 Start = Callable[..., Any]
 
@@ -55,6 +58,9 @@ def install(parent: Parent) -> None:
     replace(_posixsubprocess, "fork_exec", lambda _: started)
     for name in ("posix_spawn", "posix_spawnp"):
         replace(os, name, lambda start: builtin(start, _posix_spawn(start, parent)))
+    system = builtin(os.system, _system(os.system, parent))
+    for owner in (os, sys.modules["posix"]):
+        put(owner, "system", system)  # over that of the probe, which times it
     execve = os.execve
     replace(os, "execv", lambda become: builtin(become, _exec(become, execve, parent)))
     replace(os, "execve", lambda become: builtin(become, _exec(become, execve, parent)))
@@ -69,7 +75,7 @@ def _prepared(
     """Judge a command and give what it is to be started with; None where it is no business of ours."""
     try:
         command = Command([*map(os.fsdecode, executables)], [*map(os.fsdecode, arguments)])
-        if not (command.python or command.passes_on) or command.part == "tracker" or REQUEST.encode() in given:
+        if not (command.pythons or command.passes_on) or command.part == "tracker" or REQUEST.encode() in given:
             return None
         if switch(os.fsdecode(given.get(OFF.encode(), b""))):
             return None  # on purpose
@@ -108,7 +114,7 @@ def _posix_spawn(start: Start, parent: Parent) -> Start:
         prepared = None
         if len(given) == 3 and (given[2] is not None or sys.version_info >= (3, 13)):  # earlier, None is refused
             environment = dict(os.environb) if given[2] is None else _encoded(given[2])
-            prepared = _prepared(parent, _found(given[0]), given[1], environment)
+            prepared = _prepared(parent, found(os.fsdecode(given[0])), given[1], environment)
         if prepared is not None and prepared[1] is not None:
             given = (given[0], given[1], prepared[2])
         try:
@@ -121,6 +127,38 @@ def _posix_spawn(start: Start, parent: Parent) -> Start:
         return pid
 
     return call
+
+
+def _system(start: Start, parent: Parent) -> Start:
+    """Let the shell itself export what the Pythons in its command need: `system` takes no environment, and other
+    threads would see what is put into that of the process meanwhile.
+    """
+
+    def call(*given: Any, **named: Any) -> Any:
+        text = given[0] if given else named.get("command")
+        prepared = None
+        if isinstance(text, (str, bytes)):
+            prepared = _prepared(parent, ["/bin/sh"], ["sh", "-c", text], dict(os.environb))
+        if isinstance(text, (str, bytes)) and prepared is not None and prepared[1] is not None:
+            exported = _exports(prepared[2]) + os.fsencode(text)
+            if len(exported) < MAX_COMMAND_BYTES:
+                given, named = (exported,), {}
+        try:
+            status = start(*given, **named)
+        except BaseException as error:
+            hide(error)
+            raise
+        if prepared is not None:
+            parent.note(prepared[0], 0, prepared[1])
+        return status
+
+    return call
+
+
+def _exports(environment: Environment) -> bytes:
+    added = {key: value for key, value in environment.items() if os.environb.get(key) != value}
+    quoted = (key + b"='" + value.replace(b"'", b"'\\''") + b"'" for key, value in added.items())
+    return b"export " + b" ".join(quoted) + b"; "
 
 
 def _exec(become: Start, execve: Start, parent: Parent) -> Start:
@@ -180,10 +218,3 @@ def _encoded(environment: Mapping[Any, Any]) -> Environment:
         return {os.fsencode(key): os.fsencode(value) for key, value in environment.items()}
     except (TypeError, AttributeError):
         return {REQUEST.encode(): b""}  # for the system to refuse
-
-
-def _found(name: Any) -> list[Any]:
-    text = os.fspath(name)
-    if os.path.dirname(text):
-        return [text]
-    return [os.path.join(folder, os.fsdecode(text)) for folder in os.get_exec_path()]

@@ -115,10 +115,11 @@ class Session:
 
     def note(self, command: Command, pid: int, handed: Facts | None) -> None:
         """Take down that a Python was started, and why it is not recorded or how it will be known."""
-        if not (self.settings.follow and state.on and command.python) or command.part == "forkserver":
+        if not (self.settings.follow and state.on) or command.part == "forkserver":
             return
-        how = {"token": handed["token"]} if handed else {"reason": command.reason}
-        self.writer.children.append({"pid": pid, "command": command.name} | how)
+        for python in command.pythons:
+            how = {"token": handed["token"]} if handed and not python.reason else {"reason": python.reason}
+            self.writer.children.append({"pid": pid, "command": python.name} | how)
 
     def leave(self) -> None:
         """Write the end, for the case that there will be no other one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -176,13 +177,16 @@ class Processes:
             yield f"{count} not recorded: {_listed(missing)}"
 
     def _missing(self) -> Iterator[str]:
-        arrived = {process.meta.get("token") for process in self._all()}
+        arrived = Counter(process.meta.get("token") for process in self._all())
         reasons = {child.get("token"): child.get("reason") for child in self.children if child.get("reason")}
         for child in self.children:
             token = child.get("token")
-            if "command" in child and (token is None or token not in arrived):
+            if "command" not in child:
+                continue
+            arrived[token] -= 1  # a shell may start several with one
+            if token is None or arrived[token] < 0:
                 reason = child.get("reason") or reasons.get(token)
-                why = reason or "the recorder did not start: another user, or it ended at once"
+                why = reason or "not started, another user, or ended at once"
                 yield f"{child.get('pid') or '?'} {child['command']} ({why})"
 
     def _of(self, key: str) -> Process:
