@@ -13,6 +13,7 @@ Independent is said only when the source says so and nothing else speaks against
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from microdelay.diagnose.case import Case
@@ -22,7 +23,7 @@ from microdelay.diagnose.dataflow.callees import Reads, reads_of, shared_writes
 from microdelay.diagnose.dataflow.flow import DEPENDENT, INDEPENDENT, UNKNOWN, Verdict
 from microdelay.diagnose.dataflow.source import Body, Module, module
 from microdelay.diagnose.dataflow.values import Left
-from microdelay.diagnose.effects import commits_nothing, writes
+from microdelay.diagnose.effects import commits_nothing, same_resource, writes
 from microdelay.diagnose.units import Unit, during
 from microdelay.spans import LOCK, LOG, PROCESS, QUEUE, REQUESTS, SLEEP, Place, Span
 from microdelay.traces.model import Invocation, Trace
@@ -35,6 +36,9 @@ LOOKED_AT = 20
 
 FLOWS_LOOKED_AT = 100
 """Pairs whose values are looked at, from all of the recording: enough to tell a habit from a coincidence."""
+
+CONSTANT_PAIRS = 3
+"""Pairs in all of which the same one value flowed, from which on it is taken for a word that both use anyway."""
 
 BETWEEN = {LOCK: "waits for a lock or an event", QUEUE: "waits for a queue", PROCESS: "runs another program"}
 """What between two calls may be why the second comes later."""
@@ -120,12 +124,24 @@ def _combined(case: Case, pairs: Sequence[Pair], static: Verdict) -> Verdict:
     connection = shared(first, second)
     if connection:
         return Verdict(DEPENDENT, (connection,))
+    written = _written(first, second)
+    if written:
+        return Verdict(DEPENDENT, (written,))
     if static.verdict == UNKNOWN:
         return static
     doubt = flowed or _shared(first, second) or _paced(first, second) or _seen(case, pairs) or _retried(case, pairs)
     if doubt:
         return doubt
     return Verdict(INDEPENDENT, (*static.evidence, *_named(pairs)))
+
+
+def _written(first: Unit, second: Unit) -> str:
+    """Say that one of two calls writes what the other one reads or writes; "" where neither does."""
+    for one in first.spans:
+        for two in second.spans:
+            if (writes(one) or writes(two)) and same_resource(one, two):
+                return f"{one.name} and {two.name} are about the same thing, and change it: they keep their order"
+    return ""
 
 
 def _flowed(case: Case, pairs: Sequence[Pair], seems_independent: bool) -> Verdict | None:
@@ -136,10 +152,9 @@ def _flowed(case: Case, pairs: Sequence[Pair], seems_independent: bool) -> Verdi
     """
     step = max(1, len(pairs) // FLOWS_LOOKED_AT)
     looked_at = [pair for pair in pairs[::step] if any(case.received_by(span) for span in pair[1].spans)]
-    flows = [_new_values(case, *pair) for pair in looked_at]
-    # A value that the second call sent, too, where the first had not answered it, is known from elsewhere.
-    elsewhere = frozenset[int]().union(*(_asked(second) - _answered(case, first) for _, first, second in looked_at))
-    flows = [found - elsewhere for found in flows]
+    looked = [_new_values(case, *pair) for pair in looked_at]
+    elsewhere = _known_from_elsewhere(case, looked_at, frozenset[int]().union(*(named for _, named in looked)))
+    flows = [found - elsewhere for found, _ in looked]
     number = sum(bool(found) for found in flows)
     if not number:
         return None
@@ -147,12 +162,24 @@ def _flowed(case: Case, pairs: Sequence[Pair], seems_independent: bool) -> Verdi
     _, first, second = pairs[0]
     names = f"{first.spans[-1].name} went into {second.spans[0].name}"
     times = f"{number} of the {len(looked_at)} times that were looked at"
-    if number >= MIN_FLOW_SHARE * len(looked_at) and (len(values) > 1 or not seems_independent):
+    is_habit = number >= MIN_FLOW_SHARE * len(looked_at)
+    if is_habit and (len(values) > 1 or not (seems_independent or len(looked_at) >= CONSTANT_PAIRS)):
         return Verdict(DEPENDENT, (f"a value from the answer of {names} ({times})",))
     if not seems_independent:
         return None
     why = f"a value from the answer of {names} ({times}), the source does not show how: it may be a coincidence"
     return Verdict(UNKNOWN, (why,))
+
+
+def _known_from_elsewhere(case: Case, pairs: Sequence[Pair], named: frozenset[int]) -> frozenset[int]:
+    """Give the values that second calls send anyway: where the first had not answered them, or, if they are the same
+    in several traces, where the program had sent them before (`named`)."""
+    unanswered = frozenset[int]().union(*(_asked(second) - _answered(case, first) for _, first, second in pairs))
+    traces: dict[int, set[int]] = defaultdict(set)
+    for trace, _, second in pairs:
+        for value in named & _asked(second):
+            traces[value].add(trace.id)
+    return unanswered | {value for value, seen in traces.items() if len(seen) > 1}
 
 
 def _answered(case: Case, unit: Unit) -> frozenset[int]:
@@ -163,17 +190,20 @@ def _asked(unit: Unit) -> frozenset[int]:
     return frozenset[int]().union(*(span.sent for span in unit.spans))
 
 
-def _new_values(case: Case, trace: Trace, first: Unit, second: Unit) -> frozenset[int]:
-    """Give the values that went from one call to another and that nothing had named before the first one answered."""
-    candidates = _answered(case, first) & _asked(second)
+def _new_values(case: Case, trace: Trace, first: Unit, second: Unit) -> tuple[frozenset[int], frozenset[int]]:
+    """Give the values that went from one call to another and that nothing had named before the first one answered,
+    and those of them that something had sent before."""
+    candidates = answered = _answered(case, first) & _asked(second)
     if not candidates:
-        return candidates
+        return candidates, candidates
+    sent: set[int] = set()
     ours = {span.id for span in first.spans} | {body.id for s in first.spans for body in case.bodies.get(s.id, ())}
     for span in trace.spans:
         if span.start_ns >= first.end_ns:
             break
+        sent |= span.sent
         candidates -= span.sent if span.id in ours else span.sent | span.received
-    return candidates
+    return candidates, answered & sent
 
 
 def _left_behind(unit: Unit) -> list[Left]:

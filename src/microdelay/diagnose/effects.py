@@ -92,3 +92,23 @@ def commits_nothing(spans: Iterable[Span], commit: Span) -> bool:
         if other.attributes.get("connection") == connection and writes(other):
             wrote = not is_commit(other)
     return not wrote
+
+
+def same_resource(one: Span, two: Span) -> bool:
+    """Tell whether two operations are about the same thing of the same server: a path and what lies below it, a table.
+
+    Commands of stores without a query language name no thing that a recording may keep: they never are.
+    """
+    if not all(_of(one, key) == _of(two, key) for key in ("server.address", "server.port", "db.namespace")):
+        return False
+    if one.kind in REQUESTS and two.kind in REQUESTS:
+        paths = sorted((_of(one, "url.template"), _of(two, "url.template")), key=len)
+        return bool(paths[0].strip("/")) and (paths[1] + "/").startswith(paths[0].rstrip("/") + "/")
+    if one.kind == DB and two.kind == DB and "db.query.text" in one.attributes and "db.query.text" in two.attributes:
+        tables = one.name.partition(" ")[2], two.name.partition(" ")[2]
+        return bool(tables[0]) and tables[0] == tables[1]
+    return False
+
+
+def _of(span: Span, key: str) -> str:
+    return str(span.attributes.get(key, ""))

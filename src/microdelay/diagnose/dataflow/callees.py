@@ -7,7 +7,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from microdelay.diagnose.dataflow.names import ADDING, BUILTINS, BY_NAME, CALLING, LOGGING, READING, WELL_KNOWN
+from microdelay.diagnose.dataflow.names import (
+    ADDING,
+    BUILTINS,
+    BY_NAME,
+    CALLING,
+    CHECKING,
+    LOGGING,
+    READING,
+    WELL_KNOWN,
+)
 from microdelay.diagnose.dataflow.source import (
     Body,
     Module,
@@ -264,7 +273,7 @@ def may_take(module: Module, node: ast.Call, imported: bool) -> bool:
     name, dropped = called(node), is_dropped(module, node)
     if name in ADDING:
         return True
-    if name in LOGGING or (name in WELL_KNOWN and imported):
+    if name in LOGGING or name in CHECKING or (name in WELL_KNOWN and imported):
         return False
     methods = [each for each in module.functions.get(name, ()) if module.is_method(each)]
     if any(changes(module, each, "self") for each in methods):
@@ -354,7 +363,7 @@ def _changes(module: Module, body: Body, parameter: str, seen: set[tuple[ast.AST
 def _call_changes(module: Module, node: ast.Call, own: set[str], seen: set[tuple[ast.AST, str]]) -> bool:
     name, functions = called(node), module.functions.get(called(node), ())
     if isinstance(node.func, ast.Attribute) and root_name(node.func) in own:
-        if name in LOGGING:
+        if name in LOGGING or name in CHECKING:
             return False
         if not functions and (not READING.search(name) or (is_dropped(module, node) and bool(node.args))):
             return True
@@ -402,6 +411,20 @@ def parameter_of(function: Body, call: ast.Call, number: int) -> str:
         return known[number] if number < len(known) else ""
     name = call.keywords[number - len(call.args)].arg or ""
     return name if name in known else ""
+
+
+@lru_cache(4096)
+def hands_on(module: Module, body: Body, parameter: str) -> bool:
+    """Tell whether a function uses a parameter in another way than looking up its attributes and its own methods."""
+    for node in ast.walk(body):
+        if isinstance(node, ast.Name) and node.id == parameter:
+            part = module.parents[node]
+            if not (isinstance(part, ast.Attribute) and part.value is node):
+                return True
+            call = module.parents[part]
+            if isinstance(call, ast.Call) and call.func is part and part.attr not in module.functions:
+                return True
+    return False
 
 
 def changes_nothing(name: str) -> bool:

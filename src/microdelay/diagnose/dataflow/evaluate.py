@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from microdelay.diagnose.dataflow.apart import dotted, is_pacing
-from microdelay.diagnose.dataflow.callees import Reads, called, reads_of
+from microdelay.diagnose.dataflow.callees import Reads, called, hands_on, parameter_of, reads_of
 from microdelay.diagnose.dataflow.keeping import FILES, Keeping, Scope
 from microdelay.diagnose.dataflow.names import OPENING, STOPS_EARLY, TAKES_ALL
 from microdelay.diagnose.dataflow.source import COMPREHENSIONS, LOOPS, names_read, without_await
@@ -193,11 +193,11 @@ class Evaluator:
             function = strongest([function, Mark(min(read.level, MAYBE), read.name, read.line)])
         name = called(node)
         marks: list[tuple[ast.expr, Mark]] = []
-        for each in (*node.args, *(keyword.value for keyword in node.keywords)):
+        for number, each in enumerate((*node.args, *(keyword.value for keyword in node.keywords))):
             if isinstance(each, ast.GeneratorExp):
                 marks.append((each, self._generator(each, name, state)))
             else:
-                marks.append((each, self.value(each, state)))
+                marks.append((each, self._argument(node, number, each, state)))
         given = strongest(mark for _, mark in marks)
         decided = strongest([given, *self.conditions, *deciding(state)])
         if decided.level or function.level:
@@ -208,6 +208,17 @@ class Evaluator:
             )
         files = state.held.get(FILES, CLEAN) if name in OPENING else CLEAN
         return strongest([function, given, Mark(files.level, "the file" if files.level else "", files.line)])
+
+    def _argument(self, node: ast.Call, number: int, each: ast.expr, state: State) -> Mark:
+        """Give the mark of an argument: of the second call, of those parts of it that its functions may read."""
+        path, reads = path_of(each), self.question.reads
+        functions = self.scope.resolved(node.func, state) if node is self._asked else ()
+        if path is None or reads is None or not functions:
+            return self.value(each, state)
+        names = [parameter_of(function, node, number) for function in functions]
+        if any(not name or hands_on(self.module, f, name) for f, name in zip(functions, names, strict=True)):
+            return self.value(each, state)
+        return self._noted(strongest(mark for rest, mark in state.parts(path) if not rest or reads.has(rest[0])))
 
     def keep_apart(self, state: State, why: str) -> None:
         """Note something between the calls that may be there on purpose."""

@@ -31,6 +31,9 @@ Another function may write the answer into what else it is given, whatever it is
 LOGGING = names("critical debug error exception info log warn warning")
 """Methods that write for people: what they take, no later call reads."""
 
+CHECKING = names("check_returncode ensure_success raise_for_error raise_for_status raise_if_error")
+"""Methods that raise where an answer is an error, and change nothing."""
+
 ADDING = names("add append appendleft extend extendleft insert push put put_nowait setdefault update")
 """Methods by which containers take something in."""
 
