@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,10 +21,16 @@ from pathlib import Path
 import peers
 import table
 import world
-from measured import measure
-from recorded import ToolError, said_of
+from measured import Measured, measure, unrecorded_ns
+from recorded import Said, ToolError, said_of
 from score import Score, score, total
 from truth import Program, TruthError, programs
+
+TRIES = 3
+"""Recordings of one program that are made at most."""
+
+QUIET_SHARE = 0.05
+"""By which a recorded execution may differ from an unrecorded one before another recording is tried."""
 
 
 def main() -> int:
@@ -62,8 +68,10 @@ def _scored(
 ) -> Iterator[Score]:
     def one(program: Program) -> Score | None:
         try:
-            said = said_of(program, folder, spans=gains)
-            return score(program, said, measure(program, folder) if gains else {}, peers.gains)
+            if not gains:
+                return score(program, said_of(program, folder, spans=False), {}, peers.gains)
+            measured = measure(program, folder) if program.fixes else {}
+            return score(program, _recorded(program, folder, measured), measured, peers.gains)
         except ToolError as error:
             failed.append(f"{program.name}: {error}")
             return None
@@ -72,6 +80,15 @@ def _scored(
         print(f"{number}/{len(chosen)} {chosen[number - 1].name}", file=sys.stderr, flush=True)
         if done is not None:
             yield done
+
+
+def _recorded(program: Program, folder: Path, measured: Mapping[str, Measured]) -> Said:
+    """Record a program until the machine is as quiet as it was when the program was measured; give the nearest try."""
+    quiet = next((each.before_ns for each in measured.values()), 0) or unrecorded_ns(program, folder)
+    tries: list[Said] = []
+    while len(tries) < TRIES and not any(abs(said.duration_ns / quiet - 1) <= QUIET_SHARE for said in tries):
+        tries.append(said_of(program, folder))
+    return min(tries, key=lambda said: abs(said.duration_ns - quiet))
 
 
 def _print(scores: Sequence[Score], form: str) -> None:

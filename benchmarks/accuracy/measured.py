@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import statistics
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from recorded import run
 from truth import Program
@@ -52,10 +53,14 @@ class _Once:
         return self.before_ns - self.after_ns
 
 
+def unrecorded_ns(program: Program, folder: Path) -> float:
+    """Give the median time of an unchanged execution. Raises ToolError."""
+    output = run([sys.executable, str(program.path), "before"], folder)
+    return statistics.median(next(_printed(output))["durations_ns"])
+
+
 def measure(program: Program, folder: Path) -> dict[str, Measured]:
     """Measure each fix of a program. Raises ToolError."""
-    if not program.fixes:
-        return {}
     repeated = [_repetition(program, folder) for _ in range(2)]
     for _ in range(MORE):
         if all(_agreeing([each[fix] for each in repeated]) for fix in program.fixes):
@@ -66,7 +71,7 @@ def measure(program: Program, folder: Path) -> dict[str, Measured]:
 
 def _repetition(program: Program, folder: Path) -> Mapping[str, _Once]:
     output = run([sys.executable, str(program.path), *program.variants], folder)
-    seen = {each["variant"]: each for each in map(json.loads, output.splitlines()) if "variant" in each}
+    seen = {each["variant"]: each for each in _printed(output)}
     before = seen["before"]
     return {
         fix: _Once(
@@ -76,6 +81,13 @@ def _repetition(program: Program, folder: Path) -> Mapping[str, _Once]:
         )
         for fix in program.fixes
     }
+
+
+def _printed(output: str) -> Iterator[dict[str, Any]]:
+    """Give what a program's `main` printed, among what the program prints."""
+    for line in output.splitlines():
+        if line.startswith('{"variant"'):
+            yield json.loads(line)
 
 
 def _agreeing(seen: list[_Once]) -> tuple[_Once, _Once] | None:

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import json
 import re
+import ssl
 import sys
 from collections import defaultdict
 from collections.abc import Callable
@@ -30,6 +31,12 @@ SERVED_AT_ONCE = 2
 
 BIG = 400_000
 """Bytes of a document."""
+
+BUSY_MS = 40
+"""For which `/busy` refuses a key after it was first asked for it."""
+
+OUTLIER_MS, OUTLIER_EVERY = 180, 10
+"""What `/uneven` takes now and then."""
 
 BYTES_PER_MS = 12_500
 """Of what is larger than a packet: 100 Mbit/s."""
@@ -160,6 +167,18 @@ def flaky(state: State, asked: Asked) -> Answer:
     return 200, {"value": token("flaky", asked.parts[0])}
 
 
+def busy(state: State, asked: Asked) -> Answer:
+    """Refuses until some time after the first request, as a service does that restarts."""
+    now = asyncio.get_running_loop().time()
+    if now < state.jobs.setdefault(asked.parts[0], now + BUSY_MS / 1000):
+        return 503, {"error": "restarting"}
+    return 200, {"value": token("busy", asked.parts[0])}
+
+
+def health(state: State, asked: Asked) -> Answer:
+    return 200, {"status": "ok", "of": asked.query.get("of", "")}
+
+
 def price(state: State, asked: Asked) -> Answer:
     state.number += 1
     return 200, {"symbol": asked.parts[0], "price": state.number}
@@ -246,6 +265,9 @@ ROUTES: tuple[tuple[str, str, float, Handler], ...] = (
     ("POST", r"/jobs", 10, start_job),
     ("GET", r"/jobs/(\w+)", 5, job),
     ("GET", r"/flaky/(\w+)", 10, flaky),
+    ("GET", r"/busy/(\w+)", 2, busy),
+    ("GET", r"/health", 12, health),
+    ("GET", r"/(uneven)/(\w+)", 20, about),
     ("GET", r"/price/(\w+)", 15, price),
     ("GET", r"/config", 20, config),
     ("GET", r"/documents/(\w+)", 20, document),
@@ -268,13 +290,14 @@ async def _answer(state: State, method: str, target: str, headers: dict[str, str
             continue
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
         is_json = headers.get("content-type", "").startswith("application/json")
-        asked = Asked(found.groups(), query, headers, json.loads(body) if body and is_json else body.decode())
+        asked = Asked(found.groups(), query, headers, json.loads(body) if body and is_json else body)
         key = query.get("key", "") if handler is limited else ""
         if key and state.busy[key] >= SERVED_AT_ONCE:
             return 429, {"error": "slow down"}
         state.busy[key] += 1
         try:
-            await asyncio.sleep(ms / 1000)
+            is_outlier = found[0].startswith("/uneven/") and int(found[2]) % OUTLIER_EVERY == 0
+            await asyncio.sleep((OUTLIER_MS if is_outlier else ms) / 1000)
         finally:
             state.busy[key] -= 1
         return handler(state, asked)
@@ -301,7 +324,7 @@ async def _serve(state: State, reader: asyncio.StreamReader, writer: asyncio.Str
             await _send_rest(writer, text)
             if headers.get("connection", "").lower() == "close":
                 break
-    except (asyncio.IncompleteReadError, ConnectionError):
+    except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
         pass  # the client went away, as clients do
     finally:
         writer.close()
@@ -330,9 +353,14 @@ async def _body(reader: asyncio.StreamReader, headers: dict[str, str]) -> bytes:
     return whole
 
 
-async def _main() -> None:
+async def start(context: ssl.SSLContext | None = None) -> asyncio.Server:
+    """Serve on a free port, with TLS where a context is given."""
     state = State()
-    server = await asyncio.start_server(lambda reader, writer: _serve(state, reader, writer), "127.0.0.1", 0)
+    return await asyncio.start_server(lambda reader, writer: _serve(state, reader, writer), "127.0.0.1", 0, ssl=context)
+
+
+async def _main() -> None:
+    server = await start()
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await asyncio.to_thread(sys.stdin.read)
 

@@ -1,0 +1,31 @@
+"""requests.get for each call to a service behind TLS: name, TCP and handshake every time."""
+
+import requests
+import world
+from world.secure import CERTIFICATE
+
+TRUTH = {
+    "findings": {"connections": {"rule": "new-connection-per-call", "at": ["user", "crm"]}},
+    "fixes": {"after_session": ["connections"]},
+    "dependent": [["user", "crm"]],
+    "also": ["client-per-call"],
+    "needs": ["secure"],
+}
+
+SERVICE = world.address("secure")
+session = requests.Session()
+session.verify = str(CERTIFICATE)
+
+
+def before(n):
+    user = requests.get(f"{SERVICE}/users/{n}", verify=str(CERTIFICATE)).json()  # at: user
+    return requests.get(f"{SERVICE}/crm/{user['key']}", verify=str(CERTIFICATE)).json()["value"]  # at: crm
+
+
+def after_session(n):
+    user = session.get(f"{SERVICE}/users/{n}").json()
+    return session.get(f"{SERVICE}/crm/{user['key']}").json()["value"]
+
+
+if __name__ == "__main__":
+    world.main(globals())
