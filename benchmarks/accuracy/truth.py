@@ -44,7 +44,7 @@ class Program:
     """One program: `fixes` names for each changed variant the findings that it remedies.
 
     `dependent` are pairs of sets of lines of which no tool may say that they could run together. `also` are rules of
-    which a finding is true here but below 2 % of the time: it counts neither for nor against.
+    which a finding is true here, but small or beside the point: it counts neither for nor against.
     """
 
     name: str

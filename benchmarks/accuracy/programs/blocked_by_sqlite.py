@@ -7,7 +7,10 @@ import aiohttp
 import world
 
 TRUTH = {
-    "findings": {"queries": {"rule": "blocked-loop", "at": ["rows", "query"]}},
+    "findings": {
+        "queries": {"rule": "blocked-loop", "at": ["rows", "query"]},
+        "both": {"rule": "serial-calls", "at": ["record", "query"], "verdict": "independent"},
+    },
     "fixes": {"after_to_thread": ["queries"]},
     "in_flight": 4,
     "runs": 16,
@@ -26,7 +29,7 @@ def orders_of(database, user_id):
 
 async def before(n, shared):
     session, databases = shared
-    async with session.get(f"/crm/{n}") as response:
+    async with session.get(f"/crm/{n}") as response:  # at: record
         record = await response.json()
     orders = orders_of(databases[n % 4], n)  # at: query
     return record["value"], orders

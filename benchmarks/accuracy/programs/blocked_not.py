@@ -1,4 +1,4 @@
-"""Blocking calls where they belong, in threads, with four executions in flight: nobody is held up."""
+"""Blocking calls where they belong, in threads, with two executions in flight: nobody is held up."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import requests
 import world
 
-TRUTH = {"in_flight": 4, "runs": 16}
+TRUTH = {"in_flight": 2, "runs": 16}
 
 session = requests.Session()
 session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=8))

@@ -8,6 +8,7 @@ import world
 
 TRUTH = {
     "findings": {"codec": {"rule": "slow-codec", "at": ["dumps", "loads"]}},
+    "also": ["gc-pause"],
     "fixes": {"after_orjson": ["codec"]},
 }
 

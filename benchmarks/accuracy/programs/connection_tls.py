@@ -5,7 +5,7 @@ import world
 from world.secure import CERTIFICATE
 
 TRUTH = {
-    "findings": {"connections": {"rule": "new-connection-per-call", "at": ["user", "crm"]}},
+    "findings": {"connections": {"rule": ["new-connection-per-call", "client-per-call"], "at": ["user", "crm"]}},
     "fixes": {"after_session": ["connections"]},
     "dependent": [["user", "crm"]],
     "also": ["client-per-call"],

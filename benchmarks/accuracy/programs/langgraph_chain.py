@@ -9,7 +9,11 @@ from langgraph.graph import END, START, StateGraph
 
 TRUTH = {
     "findings": {
-        "nodes": {"rule": ["serial-calls", "serial-llm-turns"], "at": ["finance", "history"], "verdict": "independent"}
+        "nodes": {
+            "rule": ["serial-calls", "serial-llm-turns"],
+            "at": ["finance", "history", "invoke"],
+            "verdict": "independent",
+        }
     },
     "fixes": {"after_branches": ["nodes"]},
     "runs": 8,
@@ -53,7 +57,7 @@ branches = graph(
 
 
 def before(n):
-    return sorted(chain.invoke({"question": n, "facts": []})["facts"])
+    return sorted(chain.invoke({"question": n, "facts": []})["facts"])  # at: invoke
 
 
 def after_branches(n):

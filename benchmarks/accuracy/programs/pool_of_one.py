@@ -18,13 +18,18 @@ four.wait()
 threads = ThreadPoolExecutor(4)
 
 
-def query(pool, number):
+def query(pool, statement, *parameters):
     with pool.connection() as connection:  # at: connection
-        return connection.execute("SELECT %s::int, pg_sleep(0.012)", (number,)).fetchone()[0]
+        return connection.execute(statement, parameters).fetchone()[0]
 
 
 def work(pool, n):
-    jobs = [threads.submit(query, pool, 4 * n + i) for i in range(4)]
+    jobs = [
+        threads.submit(query, pool, "SELECT name FROM users, pg_sleep(0.012) WHERE id = %s", n),
+        threads.submit(query, pool, "SELECT count(*) FROM orders, pg_sleep(0.012) WHERE user_id = %s", n),
+        threads.submit(query, pool, "SELECT max(placed) FROM orders, pg_sleep(0.012) WHERE id < %s", n + 1),
+        threads.submit(query, pool, "SELECT min(what) FROM events, pg_sleep(0.012) WHERE id = %s", n),
+    ]
     return [job.result() for job in jobs]  # at: jobs
 
 

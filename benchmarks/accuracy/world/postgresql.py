@@ -23,6 +23,7 @@ INSERT INTO users SELECT i, 'user ' || i, 'city ' || i % 5, i / 2 FROM generate_
 INSERT INTO orders SELECT i + 1, i / 6 + 1, '2026-11-' || (i % 28 + 1) FROM generate_series(0, 383) i;
 CREATE TABLE events (id int, user_id int, what text);
 INSERT INTO events SELECT i, i % 64 + 1, md5(i::text) FROM generate_series(1, 200000) i;
+CREATE INDEX ON events (id);
 ANALYZE;
 """
 
