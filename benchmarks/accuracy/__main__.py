@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -48,9 +49,13 @@ def main() -> int:
     except TruthError as error:
         parser.error(str(error))
     failed: list[str] = []
+    load_before = os.getloadavg()[0]
     with _folder(given.keep) as folder, ThreadPoolExecutor(given.jobs) as pool:
         _start({need for each in chosen for need in each.needs})
         scores = list(_scored(pool, chosen, folder, not given.no_gains, failed))
+    if given.format == "markdown":
+        load = {"load_before": load_before, "load_after": os.getloadavg()[0]}
+        print(table.PREFACE.format(python=platform.python_version(), cores=os.cpu_count(), **load))
     _print(scores, given.format)
     for each in failed:
         print(f"FAILED {each}", file=sys.stderr)

@@ -14,6 +14,10 @@ SERIAL = frozenset({"serial-calls", "n-plus-one", "serial-llm-turns"})
 """Rules whose remedy lets calls run together or makes one of them: what they claim, they claim to be independent."""
 
 
+NOTHING_SHARE = 0.005
+"""Of the time before: a gain below is nothing, two medians of a dozen executions differ by as much."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fix:
     """Predicted beside measured gain of one fix; `predicted` is None where no finding was given to predict it."""
@@ -31,8 +35,10 @@ class Fix:
 
     @property
     def inside(self) -> bool:
-        """Whether the measured gain is in the predicted interval."""
-        return self.predicted is not None and self.predicted.low <= self.measured.gain_ns <= self.predicted.high
+        """Whether the measured gain is in the predicted interval; what is nothing either way does not matter."""
+        slack = NOTHING_SHARE * self.measured.before_ns
+        told = self.predicted
+        return told is not None and told.low - slack <= self.measured.gain_ns <= told.high + slack
 
     def error_of(self, gain_ns: int) -> float:
         """Give the relative error of a predicted gain; a gain of next to nothing is compared with 5 % of the time."""
@@ -71,8 +77,8 @@ def score(
     return Score(
         program=program,
         said=said,
-        found=[name for name, claims in matched.items() if claims],
-        missed=[name for name, claims in matched.items() if not claims],
+        found=[name for name, claims in matched.items() if claims and not program.findings[name].optional],
+        missed=[name for name, claims in matched.items() if not claims and not program.findings[name].optional],
         false=[claim for claim in strangers if claim.verdict != "unknown"],
         asked=[claim for claim in strangers if claim.verdict == "unknown"],
         unsure=[
@@ -86,7 +92,7 @@ def score(
             Fix(
                 fix,
                 measured[fix],
-                _predicted([matched[name] for name in remedied], said),
+                _predicted([matched[name] for name in remedied if not _unsaid(program, matched, name)], said),
                 *peers(said.spans, [program.findings[name] for name in remedied]),
             )
             for fix, remedied in program.fixes.items()
@@ -98,6 +104,11 @@ def score(
 def is_of(claim: Claim, true: Known) -> bool:
     """Tell whether a claim is of a true finding: one of its rules, at one of its lines."""
     return claim.rule in true.rules and (not true.lines or bool(claim.lines & true.lines))
+
+
+def _unsaid(program: Program, matched: Mapping[str, Sequence[Claim]], name: str) -> bool:
+    """Tell whether nothing was said of a finding that saves nothing."""
+    return program.findings[name].optional and not matched[name]
 
 
 def _all_unknown(claims: Iterable[Claim]) -> bool:
@@ -127,6 +138,8 @@ def _predicted(matched: Sequence[Sequence[Claim]], said: Said) -> Gain | None:
     claims = list({id(claim): claim for claims in matched for claim in claims}.values())
     if not all(matched):
         return None
+    if not matched:
+        return Gain(0, 0, 0)
     if len(claims) == 1:
         return claims[0].gain
     if {id(c) for c in claims} >= {id(c) for c in said.claims if c.verdict not in ("dependent", "unknown")}:

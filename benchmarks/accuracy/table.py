@@ -7,6 +7,17 @@ from typing import Any
 
 from score import Fix, Score, Total
 
+PREFACE = """# Accuracy
+
+How right is microdelay? `benchmarks/accuracy` has programs whose truth is known: which delays are there, which calls
+need each other, and what each fix gains when it is made. This page is what `benchmarks/accuracy --format markdown`
+printed, misses included; [how it is counted](../benchmarks/accuracy/README.md#how-it-is-counted) stands beside the
+programs.
+
+Made with Python {python} on {cores} cores; load average {load_before:.1f} when it began, {load_after:.1f} when it
+ended. A fix is *noisy* where the machine let no two measurements of it agree.
+"""
+
 Rows = list[tuple[str, ...]]
 
 TARGETS = {

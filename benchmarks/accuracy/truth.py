@@ -16,7 +16,7 @@ PROGRAMS = Path(__file__).resolve().parent / "programs"
 _MARK = re.compile(r"#\s*at:\s*([\w ,-]+?)\s*$")
 
 KEYS = frozenset({"findings", "fixes", "dependent", "also", "runs", "in_flight", "needs", "quick", "cold"})
-FINDING_KEYS = frozenset({"rule", "at", "verdict", "calls"})
+FINDING_KEYS = frozenset({"rule", "at", "verdict", "calls", "optional"})
 VERDICTS = frozenset({"independent", "unknown", ""})
 
 
@@ -29,7 +29,8 @@ class Known:
     """One finding that is true: any of `rules` names it, at any of `lines` (none: anywhere in the file).
 
     `verdict` is what may be said of dependence: "independent", "unknown" (nobody can know), "" where none is due.
-    `calls` are patterns of the names of the spans that it costs.
+    `calls` are patterns of the names of the spans that it costs. One that is `optional` saves nothing, so that saying
+    nothing of it is right, too: it counts for the gain only.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Known:
     lines: frozenset[int]
     verdict: str = ""
     calls: tuple[str, ...] = ()
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,4 +134,5 @@ def _finding(path: Path, name: str, given: Mapping[str, object], at: object) -> 
     if verdict not in VERDICTS:
         raise TruthError(f"{path.name}: {name} has the verdict {verdict!r}")
     rules = frozenset([rule] if isinstance(rule, str) else rule)
-    return Known(name, rules, at(given.get("at", ())), verdict, tuple(given.get("calls", ())))
+    lines = at(given.get("at", ()))
+    return Known(name, rules, lines, verdict, tuple(given.get("calls", ())), bool(given.get("optional")))
