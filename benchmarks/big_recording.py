@@ -2,9 +2,9 @@
 
     .venv/bin/python benchmarks/big_recording.py big.mdr --traces 10000 [--asyncio]
 
-Each trace is 100 spans: log calls that post to a service, a query for each row, requests one after the other that need
-not be, one that is always answered the same, and a model. Times vary from trace to trace, and so do the values; the same
-arguments give the same file.
+Each trace is 100 spans: log calls that post to a service, a query for each row, requests one after the other that
+need not be, one that is always answered the same, and a model. Times vary from trace to trace, and so do the values;
+the same arguments give the same file.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ START_NS = 1_000_000_000_000
 IDLE_NS = 1_000_000
 FILE = "/srv/support/agent.py"
 
-SYNC = '''\
+SYNC = """\
 import json, logging, time, requests, sqlite3
 
 def agent_process_message(message, cursor, model):
@@ -78,7 +78,7 @@ def main():
         agent_process_message(message)
 
 main()
-'''
+"""
 ASYNC = (
     SYNC.replace("def agent", "async def agent")
     .replace("weather = requests.get", "weather = await client.get")
@@ -87,7 +87,7 @@ ASYNC = (
     .replace("config = requests.get", "config = await client.get")
     .replace("answer = requests.post", "answer = await client.post")
     .replace("time.sleep", "await asyncio.sleep")
-    .replace("    return answer\n", "    await asyncio.gather(*[score(client, number) for number in range(4)])\n    return answer\n", 1)
+    .replace("    return answer\n", "    await asyncio.gather(*[score(client, n) for n in range(4)])\n    return answer\n", 1)
     + """
 async def score(client, number):
     return await client.post("http://model/v1/score", json=number)
@@ -115,7 +115,9 @@ class Agent:
         self.activity = self.activities = 0
         self._known: dict[object, int] = {}
         self._calls = {
-            (node.lineno, ast.unparse(node.func)): node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)
+            (node.lineno, ast.unparse(node.func)): node
+            for node in ast.walk(ast.parse(source))
+            if isinstance(node, ast.Call)
         }
         self._lines = source.splitlines()
         self.text("")
@@ -163,8 +165,14 @@ class Agent:
 
     @contextmanager
     def span(
-        self, kind: str, name: str, site: int, attributes: dict[str, object], went: tuple[str, str] = (NONE, NONE), cpu: int = -1
-    ) -> Iterator[None]:  # fmt: skip
+        self,
+        kind: str,
+        name: str,
+        site: int,
+        attributes: dict[str, object],
+        went: tuple[str, str] = (NONE, NONE),
+        cpu: int = -1,
+    ) -> Iterator[None]:
         """Be in a span; `went` says whether what went in and out is the same in each trace."""
         self.ids += 1
         key, began, began_cpu = self.ids, self.now, self.cpu
@@ -260,8 +268,11 @@ def query(agent: Agent, hint: str, function: str, table: str, fetch: str) -> Non
     """Execute a statement and fetch its rows."""
     line = next(line for line in agent._lines if hint in line)
     attributes: dict[str, object] = {
-        "connection": 4, "db.query.summary": f"SELECT {table}", "db.query.text": line.split('"')[1], "db.system.name": "sqlite",
-    }  # fmt: skip
+        "connection": 4,
+        "db.query.summary": f"SELECT {table}",
+        "db.query.text": line.split('"')[1],
+        "db.system.name": "sqlite",
+    }
     name = f"SELECT {table}"
     with agent.span("db", name, agent.site("cursor.execute", hint, function), attributes, (EACH, NONE), cpu=30_000):
         agent.wait(500_000)
@@ -270,7 +281,9 @@ def query(agent: Agent, hint: str, function: str, table: str, fetch: str) -> Non
     hint = agent._lines[following].strip()
     if fetch:
         place = agent.site(f"cursor.{fetch}", hint, function)
-        with agent.span("db", name, place, attributes | {"part": "fetch", "db.response.returned_rows": 3}, (EACH, EACH)):
+        with agent.span(
+            "db", name, place, attributes | {"part": "fetch", "db.response.returned_rows": 3}, (EACH, EACH)
+        ):
             agent.wait(4_000_000)
         agent.compute(10_000)
 
@@ -311,13 +324,13 @@ def _body(agent: Agent, top: str, client: str) -> None:
     site = agent.site("asyncio.sleep" if agent.is_async else "time.sleep", ".sleep(0.001)", top)
     with agent.span("sleep", "sleep 1 ms", site, {"seconds": 0.001}):
         agent.suspend(1_100_000, site, "sleep")
-    request(
-        agent, "POST", "model/v1/chat/completions", agent.site(f"{client}.post", "http://model/v1/chat", top), 300_000_000,
-        (EACH, EACH), "llm",
-    )  # fmt: skip
+    site = agent.site(f"{client}.post", "http://model/v1/chat", top)
+    request(agent, "POST", "model/v1/chat/completions", site, 300_000_000, (EACH, EACH), "llm")
     log(agent, "answered")
     for _ in range(10 if not agent.is_async else 0):
-        with agent.span("codec", "json.loads", agent.site("json.loads", "json.loads(part)", top), {"size": 1200}, cpu=20_000):
+        with agent.span(
+            "codec", "json.loads", agent.site("json.loads", "json.loads(part)", top), {"size": 1200}, cpu=20_000
+        ):
             agent.compute(40_000)
         agent.compute(5_000)
     agent.rows[b"SAMP"].append(
@@ -359,7 +372,8 @@ def write(path: str | Path, traces: int, is_async: bool = False, seed: int = 1) 
     starts = START_NS + np.concatenate(([0], np.cumsum((agent.now * factors).astype(np.int64) + IDLE_NS)))
     meta = {
         "schema": "microdelay.recording/1", "recording": "1-1", "process": "1-1", "command": ["agent.py"], "pid": 1,
-        "trace_root": "", "clock": "clock_gettime(CLOCK_MONOTONIC)", "start_ns": START_NS - IDLE_NS, "start_unix_ns": 10**18,
+        "trace_root": "", "clock": "clock_gettime(CLOCK_MONOTONIC)", "start_ns": START_NS - IDLE_NS,
+        "start_unix_ns": 10**18,
     }  # fmt: skip
     done = {"end_ns": int(starts[-1]) + IDLE_NS, "dropped": 0, "troubles": {}, "probes": []}
     with open(path, "wb") as out:
@@ -419,13 +433,15 @@ def _tiled(agent: Agent, tag: bytes, some: np.ndarray, starts: np.ndarray, facto
                 before = after
     shift: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "id": lambda own: own + trace * SPANS,
-        "span": lambda own: np.where(own > 0, own + trace * SPANS, -at(-own)) if tag == b"JOIN" else own + trace * SPANS,
+        "span": lambda own: (
+            np.where(own > 0, own + trace * SPANS, -at(-own)) if tag == b"JOIN" else own + trace * SPANS
+        ),
         "activity": lambda own: np.where(own > 0, own + trace * agent.activities + MAIN, MAIN),
         "cause": lambda own: np.where(own > 0, own + trace * agent.activities + MAIN, 0),
         "invocation": lambda own: np.where(own > 0, own + trace * agent.calls + BEGUN - 1, 0 if tag != b"ACTI" else 2),
         "input": lambda own: np.where(own < 0, -own + trace * SPANS + 1000, own),
-        "cpu_start_ns": lambda own: (own + trace * agent.cpu),
-        "clock_ns": lambda own: (own + trace * agent.cpu),
+        "cpu_start_ns": lambda own: own + trace * agent.cpu,
+        "clock_ns": lambda own: own + trace * agent.cpu,
     }
     shift["parent"], shift["output"], shift["value"] = shift["activity"], shift["input"], shift["input"]
     shift["caller"] = lambda own: np.where(own > 0, own + trace * agent.calls + BEGUN - 1, 0 if agent.is_async else 2)

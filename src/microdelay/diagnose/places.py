@@ -35,7 +35,7 @@ def _costs(spans: Iterable[Span]) -> Iterator[tuple[Place, int]]:
     costs = np.zeros(len(sites), np.int64)
     np.add.at(costs, number, spans.duration_ns)
     for each in np.argsort(first).tolist():
-        place = spans.table.places[sites[each]]
+        place = spans.table.places.known[sites[each]]
         if place is not None:
             yield place, int(costs[each])
 

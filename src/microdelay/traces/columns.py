@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from microdelay.spans import Place, Span
 from microdelay.traces.index import Bools, Groups, Index, Ints
+from microdelay.traces.records import Places, Texts
 
 Codes = NDArray[np.int32]
 Attributes = Mapping[str, str | int | float | bool]
@@ -27,6 +29,42 @@ class Shape(NamedTuple):
     error: str = ""
 
 
+class LazyShapes(Sequence[Shape]):
+    """The shapes of a file, whose attributes are read when somebody asks for them."""
+
+    def __init__(
+        self, kinds: list[str], names: list[str], firsts: Ints, attributes: list[str], errors: list[str]
+    ) -> None:
+        self.kinds = kinds
+        self._names, self._attributes, self._errors = names, attributes, errors
+        self._firsts: list[int] = firsts.tolist()
+        self._made: dict[int, Shape] = {}
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    @overload
+    def __getitem__(self, index: int) -> Shape: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Shape]: ...
+    def __getitem__(self, index: int | slice) -> Shape | Sequence[Shape]:
+        if isinstance(index, slice):
+            return [self[each] for each in range(*index.indices(len(self)))]
+        made = self._made.get(index)
+        if made is None:
+            added = json.loads(self._attributes[index] or "{}")
+            first = self._firsts[index]
+            whole = dict(self[first].attributes) | added if first >= 0 else added
+            made = Shape(self.kinds[index], self._names[index], whole, self._errors[index])
+            self._made[index] = made
+        return made
+
+    def append(self, shape: Shape) -> None:
+        """Add one more."""
+        self._made[len(self)] = shape
+        self.kinds.append(shape.kind)
+
+
 def _none() -> Groups:
     return Groups(np.zeros(0, np.int64), np.zeros(0, np.int64))
 
@@ -35,7 +73,7 @@ def _none() -> Groups:
 class SpanTable:
     """Every span of a recording, a row each, in order of their start; times in nanoseconds.
 
-    `site` counts in `places` (0: none), `shape` in `shapes`. `sent` and `received` hold the values by row.
+    `site` counts in `places.known` (0: none), `shape` in `shapes`. `sent` and `received` hold the values by row.
     """
 
     id: Ints
@@ -50,7 +88,7 @@ class SpanTable:
     cpu_start_ns: Ints
     cpu_ns: Ints
     shapes: Sequence[Shape]
-    places: Sequence[Place | None]
+    places: Places
     sent: Groups = field(default_factory=_none)
     received: Groups = field(default_factory=_none)
     made: dict[int, Span] = field(default_factory=dict)
@@ -60,6 +98,24 @@ class SpanTable:
     def index(self) -> Index:
         """The row of each id."""
         return Index(self.id)
+
+    @cached_property
+    def kind(self) -> Ints:
+        """The kind of each shape, as a number in `kinds`."""
+        return self._kinds[0]
+
+    @cached_property
+    def kinds(self) -> list[str]:
+        """The kinds that there are."""
+        return self._kinds[1]
+
+    @cached_property
+    def _kinds(self) -> tuple[Ints, list[str]]:
+        if isinstance(self.shapes, LazyShapes):
+            texts = Texts.of(self.shapes.kinds)
+        else:
+            texts = Texts.of(shape.kind for shape in self.shapes)
+        return texts.codes, texts.known
 
     def taken(self, rows: Ints) -> SpanTable:
         """Give a table of some of the rows."""
@@ -79,7 +135,9 @@ class SpanTable:
             places=self.places,
             sent=_taken(self.sent, rows),
             received=_taken(self.received, rows),
-            made={new: self.made[old] for new, old in enumerate(rows.tolist()) if old in self.made},
+            made={
+                new: self.made[old] for new, old in enumerate(rows.tolist() if self.made else ()) if old in self.made
+            },
         )
 
     def object(self, row: int) -> Span:
@@ -104,19 +162,22 @@ class SpanTable:
                 key, start, end, activity, invocation, input_, output, cpu_start, cpu, site, shape = values
                 kind, name, attributes, error = self.shapes[shape]
                 sent, received = _values(self.sent, row), _values(self.received, row)
+                place = self.places.known[site]
                 made[row] = Span(
-                    key, kind, name, start, end, activity, invocation, self.places[site], attributes, input_, output,
-                    sent, received, cpu_start, cpu, error,
+                    key, kind, name, start, end, activity, invocation, place, attributes, input_, output, sent, received,
+                    cpu_start, cpu, error,
                 )  # fmt: skip
         return [made[row] for row in rows.tolist()]
 
 
 def _taken(groups: Groups, rows: Ints) -> Groups:
     """Give the values of some rows, which are then counted from 0."""
-    found = [groups.span(row) for row in rows.tolist()] if len(groups) else []
-    keys = np.repeat(np.arange(len(found)), [high - low for low, high in found]) if found else np.zeros(0, np.int64)
-    values = [groups.values[low:high] for low, high in found if high > low]
-    return Groups(keys, np.concatenate(values) if values else np.zeros(0, np.int64))
+    if not len(groups):
+        return groups
+    new = np.full(max(int(groups.keys[-1]), int(rows.max(initial=0))) + 1, -1, np.int64)
+    new[rows] = np.arange(len(rows))
+    keys = new[np.repeat(groups.keys, np.diff(groups.starts))]
+    return Groups(keys[keys >= 0], groups.values[keys >= 0])
 
 
 _NOTHING: frozenset[int] = frozenset()
@@ -226,7 +287,7 @@ class Spans(Sequence[Span]):
 
     @property
     def site(self) -> Ints:
-        """The place of each, as a number in `table.places`; 0 for none."""
+        """The place of each, as a number in `table.places.known`; 0 for none."""
         return self._column(self.table.site)
 
     @property
@@ -236,7 +297,7 @@ class Spans(Sequence[Span]):
 
     def places(self) -> list[Place | None]:
         """Give the place of each: objects that many share."""
-        known = self.table.places
+        known = self.table.places.known
         return [known[site] for site in self.site.tolist()]
 
     def where(self, test: Callable[[Shape], bool], among: Bools | None = None) -> Bools:
@@ -246,7 +307,8 @@ class Spans(Sequence[Span]):
 
     def of_kinds(self, kinds: Collection[str]) -> Bools:
         """Tell for each span whether it is of one of some kinds."""
-        return self.where(lambda shape: shape.kind in kinds)
+        chosen = np.array([kind in kinds for kind in self.table.kinds] or [False], dtype=bool)
+        return chosen[self.table.kind[self.shape]] if len(self) else np.zeros(0, bool)
 
     def coded(self, key: Callable[[Shape], H], among: Bools | None = None) -> tuple[Ints, list[H]]:
         """Work out a value of each span from its shape, once for each shape: give numbers, and what they stand for.
@@ -268,7 +330,7 @@ def _table(spans: Sequence[Span]) -> SpanTable:
     """Make columns of objects, which stay the objects of their rows."""
     shapes: dict[tuple[str, str, int, str], int] = {}
     made: list[Shape] = []
-    places: dict[Place | None, int] = {None: 0}
+    places = Places()
     codes: list[int] = []
     for span in spans:
         key = span.kind, span.name, id(span.attributes), span.error
@@ -286,14 +348,14 @@ def _table(spans: Sequence[Span]) -> SpanTable:
         end_ns=column([span.end_ns for span in spans]),
         activity=column([span.activity for span in spans]),
         invocation=column([span.invocation for span in spans]),
-        site=np.array([places.setdefault(span.site, len(places)) for span in spans], dtype=np.int32),
+        site=np.array([places.code(span.site) for span in spans], dtype=np.int32),
         shape=np.array(codes, dtype=np.int32),
         input=column([span.input for span in spans]),
         output=column([span.output for span in spans]),
         cpu_start_ns=column([span.cpu_start_ns for span in spans]),
         cpu_ns=column([span.cpu_ns for span in spans]),
         shapes=made,
-        places=list(places),
+        places=places,
         sent=_flow([span.sent for span in spans]),
         received=_flow([span.received for span in spans]),
         made=dict(enumerate(spans)),

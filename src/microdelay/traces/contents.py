@@ -10,10 +10,11 @@ import numpy as np
 
 from microdelay.errors import RecordingError
 from microdelay.record import layout
+from microdelay.traces.index import Ints
 from microdelay.traces.processes import Process, Processes
 
 T = TypeVar("T")
-Table = dict[str, list[int]]
+Table = dict[str, Ints]
 """The columns of one table, by name."""
 
 
@@ -21,13 +22,19 @@ class Contents:
     """Tables, texts, sources and processes, filled chunk by chunk."""
 
     def __init__(self, name: str) -> None:
-        self.tables: dict[bytes, Table] = {
+        self._pieces: dict[bytes, dict[str, list[Ints]]] = {
             tag: {column: [] for column in columns} for tag, columns in layout.TABLES.items()
         }
         self.texts: dict[int, str] = {}
         self.sources: dict[str, str] = {}
         self.processes = Processes()
         self._name = name
+
+    def table(self, tag: bytes) -> Table:
+        """Give a table, all of whose pieces were taken; asking again gives nothing."""
+        pieces = self._pieces.pop(tag)
+        nothing = np.zeros(0, np.int64)
+        return {name: np.concatenate(pieces.pop(name)) if pieces[name] else nothing for name in layout.TABLES[tag]}
 
     def take(self, tag: bytes, payload: bytes) -> None:
         """Take one chunk. Raises RecordingError if it is not what it should be."""
@@ -63,9 +70,11 @@ class Contents:
                         (first,) = layout.FIRST.unpack_from(payload, offset)
                         offset += layout.FIRST.size
                     width = layout.WIDTHS[chr(payload[offset])]
-                    values = np.frombuffer(payload, f"<i{width}", count, offset + 1).astype("<i8")
-                    values = values if first is None else np.cumsum(values) + first
-                    self.tables[tag][name].extend(process.placed(tag, name, values).tolist())
+                    values = np.frombuffer(payload, f"<i{width}", count, offset + 1).astype(np.int64)
+                    if first is not None:
+                        np.cumsum(values, out=values)
+                        values += first
+                    self._pieces[tag][name].append(process.placed(tag, name, values))
                     offset += 1 + width * count
         except (struct.error, LookupError, ValueError):
             where = f"recording has a chunk of a shape unknown here, record again: {self._name}"

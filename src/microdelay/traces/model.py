@@ -8,99 +8,34 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from microdelay.spans import Place, Span
+import numpy as np
+
+from microdelay.spans import Span
 from microdelay.traces.columns import Spans
+from microdelay.traces.index import Groups, Ints
 from microdelay.traces.lanes import Children, Lanes, Parents, SpansById
+from microdelay.traces.records import Lane
+from microdelay.traces.tables import (
+    Activities,
+    Activity,
+    Invocation,
+    Invocations,
+    Offspring,
+    Sample,
+    Samples,
+    Step,
+    Steps,
+)
 
-
-@dataclass(frozen=True, slots=True)
-class Invocation:
-    """One call of one of the user's functions below which something waited.
-
-    `start_ns` is its first wait, `end_ns` the end of the call. `caller` is the invocation it was called from (0 at the
-    top of an activity), `site` the place of that call.
-    """
-
-    id: int
-    function: str
-    file: str
-    line: int
-    activity: int
-    start_ns: int
-    end_ns: int
-    caller: int = 0
-    site: Place | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Activity:
-    """A line of execution: `kind` is thread, work (a pool's item) or task; `end_ns` is 0 if its end was not seen.
-
-    `parent` created it at `created_ns`, at `site` in `invocation`; `start_ns` is when it first ran.
-    """
-
-    id: int
-    kind: str
-    name: str
-    parent: int = 0
-    created_ns: int = 0
-    start_ns: int = 0
-    end_ns: int = 0
-    invocation: int = 0
-    site: Place | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A run of an asyncio task and the wait after it.
-
-    It ran from `start_ns` to `end_ns`, then awaited `on` at `site` until it ran again at `resumed_ns` (0: it ended).
-    It was made ready at `ready_ns` by activity `cause` (0: by the outside world). `joins` are awaited activities.
-    """
-
-    activity: int
-    start_ns: int
-    end_ns: int
-    resumed_ns: int = 0
-    ready_ns: int = 0
-    cause: int = 0
-    invocation: int = 0
-    site: Place | None = None
-    on: str = ""
-    joins: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """What a thread did from one look of the sampler at it (`start_ns`) to another (`end_ns`), as seen at the latter.
-
-    `site` is the user's innermost place, `call` the library's function called from there, `package` the library that
-    ran ("" where it was the user's code). `cpu_ns` is the thread's processor time in between and `clock_ns` its clock
-    at the end (-1 where unknown), `late_ns` how long the sampler itself waited for its turn. In `looks` looks the
-    thread was at the same place; it is `still` if its innermost frame stood at one instruction, and `probed` if a
-    probe times what it did.
-    """
-
-    activity: int
-    start_ns: int
-    end_ns: int
-    cpu_ns: int = -1
-    clock_ns: int = -1
-    late_ns: int = 0
-    looks: int = 1
-    is_still: bool = False
-    is_probed: bool = False
-    invocation: int = 0
-    site: Place | None = None
-    package: str = ""
-    call: str = ""
+__all__ = ["Activity", "Invocation", "Recording", "Sample", "Step", "Trace"]
 
 
 @dataclass(frozen=True)
 class Recording:
     """Everything that one file holds, spans in order of their start.
 
-    `spans` are columns (`columns.Spans`); other sequences of spans become them.
+    `spans` are columns (`columns.Spans`), and so are the tables of calls, activities, steps and samples (`tables.py`);
+    what is given as objects becomes columns. All places are numbers of `places`.
     `joins` maps a span to the activities it waited for. `warnings` are sentences for the reader: what was cut,
     dropped or not seen. `sources` are the user's modules as they ran, literals and comments masked. `samples` are
     those of each activity in order of their start.
@@ -119,7 +54,33 @@ class Recording:
     samples: Mapping[int, Sequence[Sample]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "spans", Spans.of(self.spans).whole())
+        spans = Spans.of(self.spans).whole()
+        places = spans.table.places
+        object.__setattr__(self, "spans", spans)
+        object.__setattr__(self, "invocations", Invocations.of(self.invocations, places))
+        object.__setattr__(self, "activities", Activities.of(self.activities, places))
+        object.__setattr__(self, "steps", Steps.of(self.steps, places))
+        object.__setattr__(self, "samples", Samples.of(self.samples, places))
+
+    @property
+    def calls(self) -> Invocations:
+        """`invocations`, as columns."""
+        return self.invocations  # type: ignore[return-value]
+
+    @property
+    def lives(self) -> Activities:
+        """`activities`, as columns."""
+        return self.activities  # type: ignore[return-value]
+
+    @property
+    def runs(self) -> Steps:
+        """`steps`, as columns."""
+        return self.steps  # type: ignore[return-value]
+
+    @property
+    def looks(self) -> Samples:
+        """`samples`, as columns."""
+        return self.samples  # type: ignore[return-value]
 
     @cached_property
     def by_id(self) -> Mapping[int, Span]:
@@ -142,12 +103,17 @@ class Recording:
         return Children(self.spans, self.lanes)
 
     @cached_property
+    def _born(self) -> tuple[Groups, memoryview]:
+        """The rows of activities by who created them, in order, and when that was."""
+        lives = self.lives
+        order = np.lexsort((lives.id, lives.created_ns, lives.parent))
+        groups = Groups(lives.parent[order], order)
+        return groups, lives.created_ns[groups.values].data
+
+    @cached_property
     def offspring(self) -> Mapping[int, Sequence[Activity]]:
         """The activities that each activity created, in order."""
-        offspring: dict[int, list[Activity]] = {}
-        for activity in sorted(self.activities.values(), key=lambda each: (each.created_ns, each.id)):
-            offspring.setdefault(activity.parent, []).append(activity)
-        return offspring
+        return Offspring(self.lives, self._born[0])
 
     def callers(self, invocation: int) -> list[Invocation]:
         """Give an invocation and those around it, innermost first, over the border into the creating activity."""
@@ -192,17 +158,21 @@ class Recording:
 
     def steps_within(self, activity: int, start_ns: int, end_ns: int) -> Sequence[Step]:
         """Give the steps of a task whose run, or the wait after it, lies at least in part in an interval."""
-        lane = self.steps.get(activity, ())
-        low = max(0, bisect_left(lane, start_ns, key=lambda step: step.start_ns) - 1)
-        high = bisect_left(lane, end_ns, lo=low, key=lambda step: step.start_ns)
-        return lane[low:high]
+        steps = self.runs
+        first, last = steps.groups.span(activity)
+        low = max(first, bisect_left(steps.starts, start_ns, first, last) - 1)
+        return Lane(steps, low, bisect_left(steps.starts, end_ns, low, last))
 
     def born_within(self, activity: int, start_ns: int, end_ns: int) -> Sequence[Activity]:
         """Give the activities that an activity created in an interval, its ends included."""
-        children = self.offspring.get(activity, ())
-        low = bisect_left(children, start_ns, key=lambda child: child.created_ns)
-        high = bisect_left(children, end_ns + 1, lo=low, key=lambda child: child.created_ns)
-        return children[low:high]
+        return self.lives.rows(self.rows_born_within(activity, start_ns, end_ns).tolist())
+
+    def rows_born_within(self, activity: int, start_ns: int, end_ns: int) -> Ints:
+        """Give the rows of those, in `lives`."""
+        groups, created = self._born
+        low, high = groups.span(activity)
+        low = bisect_left(created, start_ns, low, high)
+        return groups.values[low : bisect_left(created, end_ns + 1, low, high)]
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microdelay.record import layout
-from microdelay.spans import Place, Span
-from microdelay.traces.model import Activity
+from microdelay.spans import Place
+from microdelay.traces.columns import Spans
+from microdelay.traces.tables import Activity
 
 STRIDE = 1 << 40
 """Between the ids of two processes; none makes as many."""
@@ -60,6 +61,8 @@ class Process:
 
     def placed(self, tag: bytes, column: str, values: Numbers) -> Numbers:
         """Give a column of a table as it counts in the whole recording."""
+        if not self.shift and "forked" not in self.meta and not self.later_ns:
+            return values  # as almost always: the only process
         if column in layout.TEXT_COLUMNS:
             return np.where(values >= 0, values + self.shift, values)
         if column in layout.ACTIVITY_COLUMNS:
@@ -155,13 +158,13 @@ class Processes:
         """Give the main thread of each process that another one started, as that one's child."""
         return {made.id: made for made in map(self._main, self._all()) if made.id}
 
-    def joins(self, spans: Sequence[Span]) -> dict[int, tuple[int, ...]]:
+    def joins(self, spans: Spans) -> dict[int, tuple[int, ...]]:
         """Give the processes that spans waited for, known by their process id."""
         mains = {process.meta.get("pid"): process.activity for process in self._all() if process.activity}
         if not mains:
             return {}
-        waited = ((span.id, mains.get(span.attributes.get("process.pid"))) for span in spans)
-        return {span: (activity,) for span, activity in waited if activity}
+        waiting = spans.take(spans.where(lambda shape: shape.attributes.get("process.pid") in mains))
+        return {span.id: (mains[span.attributes["process.pid"]],) for span in waiting}
 
     def warnings(self) -> Iterator[str]:
         """Give what is missing of other processes."""

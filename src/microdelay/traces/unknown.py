@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+import numpy as np
 
 from microdelay.spans import UNKNOWN, Place, Span
-from microdelay.traces.model import Sample
+from microdelay.traces.columns import Spans
+from microdelay.traces.lanes import Lanes
+from microdelay.traces.tables import Sample, Samples
 
 MIN_LOOKS = 2
 """At one place: a single look does not tell a wait from a line that was just about to compute."""
@@ -31,79 +35,76 @@ MIN_NS = 1_000_000
 """What is left of a wait between the spans that are known."""
 
 
-def unknown_waits(
-    spans: Sequence[Span], samples: Mapping[int, Sequence[Sample]], sources: Mapping[str, str]
-) -> list[Span]:
+@dataclass(frozen=True, slots=True)
+class _Stay:
+    """The samples of one stay at a place: sums and ends of them, and the row of the sample after it (-1: none)."""
+
+    first: int
+    start_ns: int
+    end_ns: int
+    cpu_ns: int
+    following: int
+
+
+def unknown_waits(spans: Spans, samples: Samples, sources: Mapping[str, str]) -> list[Span]:
     """Give a span for each wait that the sampler saw outside of known spans; their ids follow those of `spans`.
 
     It is named after the library's function that the user's code called, or as the source writes the call.
     """
-    lanes: dict[int, list[Span]] = {}
-    for span in spans:
-        if span.activity in samples:
-            lanes.setdefault(span.activity, []).append(span)
     found: list[Span] = []
-    number = max((span.id for span in spans), default=0)
-    for activity, lane in samples.items():
-        known = _Known(lanes.get(activity, ()))
-        for stay, following in _stays(lane):
-            if _is_wait(stay):
-                name = stay.call or _written(stay.site, sources)
-                wait = _span(number + 1, name, stay, following, known)
-                if wait is not None:
-                    number += 1
-                    found.append(wait)
+    stays = list(_waits(samples))
+    if not stays:
+        return found
+    lanes = Lanes(spans)
+    number = int(spans.id.max(initial=0))
+    known: dict[int, _Known] = {}
+    for stay in stays:
+        sample = samples.row(stay.first)
+        lane = known.get(sample.activity)
+        if lane is None:
+            rows = lanes.groups.get(sample.activity)
+            lane = known[sample.activity] = _Known(spans.table.start_ns[rows].data, spans.table.end_ns[rows].data)
+        name = sample.call or _written(sample.site, sources)
+        wait = _span(number + 1, name, sample, stay, samples, lane)
+        if wait is not None:
+            number += 1
+            found.append(wait)
     return found
 
 
-def _stays(samples: Sequence[Sample]) -> Iterator[tuple[Sample, Sample | None]]:
-    """Join the samples of one stay, which a long one is written in; give each stay with the sample after it."""
-    stay: Sample | None = None
-    for sample in samples:
-        if stay is not None and _is_same(stay, sample):
-            stay = _joined(stay, sample)
-            continue
-        if stay is not None:
-            yield stay, sample
-        stay = sample
-    if stay is not None:
-        yield stay, None
+def _waits(samples: Samples) -> Iterator[_Stay]:
+    """Join the samples of one stay, which a long one is written in; give the stays that are waits."""
+    if not len(samples.activity):
+        return
+    same = samples.start_ns[1:] == samples.end_ns[:-1]
+    for column in (
+        samples.activity, samples.invocation, samples.site, samples.package.codes, samples.call.codes,
+        samples.is_probed,
+    ):  # fmt: skip
+        same &= column[1:] == column[:-1]
+    firsts = np.flatnonzero(np.append(True, ~same))
+    lasts = np.append(firsts[1:], len(samples.activity)) - 1
+    lengths = samples.end_ns[lasts] - samples.start_ns[firsts]
+    least = np.minimum.reduceat(samples.cpu_ns, firsts)
+    cpu = np.where(least >= 0, np.add.reduceat(samples.cpu_ns, firsts), -1)
+    late = np.add.reduceat(samples.late_ns, firsts)
+    still = np.minimum.reduceat(samples.is_still, firsts) != 0
+    certain = still & (lengths >= CERTAIN_NS) & (cpu <= CERTAIN_CPU_SHARE * lengths)
+    likely = (cpu <= MAX_CPU_SHARE * lengths) & (late <= MAX_LATE_SHARE * lengths)
+    looks = np.add.reduceat(samples.looks, firsts)
+    seen = (cpu >= 0) & (looks >= MIN_LOOKS) & (samples.is_probed[firsts] == 0) & (samples.site[firsts] != 0)
+    for each in np.flatnonzero(seen & (certain | likely)).tolist():
+        first, last = int(firsts[each]), int(lasts[each])
+        has_next = last + 1 < len(samples.activity) and samples.activity[last + 1] == samples.activity[first]
+        times = int(samples.start_ns[first]), int(samples.end_ns[last])
+        yield _Stay(first, *times, int(cpu[each]), last + 1 if has_next else -1)
 
 
-def _is_same(stay: Sample, sample: Sample) -> bool:
-    return (
-        sample.start_ns == stay.end_ns
-        and sample.invocation == stay.invocation
-        and sample.site == stay.site
-        and (sample.package, sample.call, sample.is_probed) == (stay.package, stay.call, stay.is_probed)
-    )
-
-
-def _joined(stay: Sample, sample: Sample) -> Sample:
-    return replace(
-        stay,
-        end_ns=sample.end_ns,
-        cpu_ns=stay.cpu_ns + sample.cpu_ns if min(stay.cpu_ns, sample.cpu_ns) >= 0 else -1,
-        clock_ns=sample.clock_ns,
-        late_ns=stay.late_ns + sample.late_ns,
-        looks=stay.looks + sample.looks,
-        is_still=stay.is_still and sample.is_still,
-    )
-
-
-def _is_wait(stay: Sample) -> bool:
-    length = stay.end_ns - stay.start_ns
-    if stay.cpu_ns < 0 or stay.looks < MIN_LOOKS or stay.is_probed or stay.site is None:
-        return False
-    if stay.is_still and length >= CERTAIN_NS and stay.cpu_ns <= CERTAIN_CPU_SHARE * length:
-        return True
-    return stay.cpu_ns <= MAX_CPU_SHARE * length and stay.late_ns <= MAX_LATE_SHARE * length
-
-
-def _span(number: int, name: str, stay: Sample, following: Sample | None, known: _Known) -> Span | None:
+def _span(number: int, name: str, sample: Sample, stay: _Stay, samples: Samples, known: _Known) -> Span | None:
     # Before the first look the thread computed, then waited; after the last one it waited, then computed.
     start = known.before(min(stay.start_ns + stay.cpu_ns, stay.end_ns), stay.end_ns)
     end = stay.end_ns
+    following = samples.row(stay.following) if stay.following >= 0 else None
     if following is not None and following.start_ns == stay.end_ns and following.cpu_ns >= 0:
         end = max(end, following.end_ns - following.cpu_ns) if following.looks == 1 else end
     end = known.after(end, stay.end_ns)
@@ -115,9 +116,9 @@ def _span(number: int, name: str, stay: Sample, following: Sample | None, known:
         name=name,
         start_ns=start,
         end_ns=end,
-        activity=stay.activity,
-        invocation=stay.invocation,
-        site=stay.site,
+        activity=sample.activity,
+        invocation=sample.invocation,
+        site=sample.site,
     )
 
 
@@ -133,23 +134,24 @@ def _written(site: Place | None, sources: Mapping[str, str]) -> str:
 
 @dataclass(slots=True)
 class _Known:
-    """The spans of one activity, none of which a wait that is found may cross."""
+    """The starts and ends of the spans of one activity, none of which a wait that is found may cross."""
 
-    spans: Sequence[Span]
+    starts: Sequence[int]
+    ends: Sequence[int]
 
     def before(self, start: int, end: int) -> int:
         """Move the start of an interval behind the spans that end in it."""
-        inside = [span.end_ns for span in self._around(end) if start < span.end_ns <= end]
+        inside = [each for each in self._around(end) if start < each <= end]
         return max([start, *inside])
 
     def after(self, end: int, since: int) -> int:
         """Move the end of an interval before the spans that begin or end after `since` and before it."""
-        index = bisect_left(self.spans, since, key=lambda span: span.start_ns)
-        begun = [span.start_ns for span in self.spans[index : index + 1] if span.start_ns < end]
-        ended = [span.end_ns for span in self._around(since) if since < span.end_ns < end]
+        index = bisect_left(self.starts, since)
+        begun = [each for each in self.starts[index : index + 1] if each < end]
+        ended = [each for each in self._around(since) if since < each < end]
         return min([end, *begun, *ended])
 
-    def _around(self, at: int) -> Iterator[Span]:
-        """Give the spans that began before an instant, the last hundred of them: what is around it is among them."""
-        index = bisect_right(self.spans, at, key=lambda span: span.start_ns)
-        yield from self.spans[max(0, index - 100) : index]
+    def _around(self, at: int) -> Iterator[int]:
+        """Give the ends of spans that began before an instant, of the last hundred: what is around it is among them."""
+        index = bisect_right(self.starts, at)
+        yield from self.ends[max(0, index - 100) : index]
