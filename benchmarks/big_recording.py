@@ -79,6 +79,7 @@ def main():
 
 main()
 """
+SCORED = "await asyncio.gather(*[score(client, number) for number in range(4)])"
 ASYNC = (
     SYNC.replace("def agent", "async def agent")
     .replace("weather = requests.get", "weather = await client.get")
@@ -87,7 +88,7 @@ ASYNC = (
     .replace("config = requests.get", "config = await client.get")
     .replace("answer = requests.post", "answer = await client.post")
     .replace("time.sleep", "await asyncio.sleep")
-    .replace("    return answer\n", "    await asyncio.gather(*[score(client, n) for n in range(4)])\n    return answer\n", 1)
+    .replace("    return answer\n", f"    {SCORED}\n    return answer\n", 1)
     + """
 async def score(client, number):
     return await client.post("http://model/v1/score", json=number)

@@ -161,10 +161,10 @@ class SpanTable:
             for row, *values in zip(missing, *columns, strict=True):
                 key, start, end, activity, invocation, input_, output, cpu_start, cpu, site, shape = values
                 kind, name, attributes, error = self.shapes[shape]
-                sent, received = _values(self.sent, row), _values(self.received, row)
+                flow = _values(self.sent, row), _values(self.received, row)
                 place = self.places.known[site]
                 made[row] = Span(
-                    key, kind, name, start, end, activity, invocation, place, attributes, input_, output, sent, received,
+                    key, kind, name, start, end, activity, invocation, place, attributes, input_, output, *flow,
                     cpu_start, cpu, error,
                 )  # fmt: skip
         return [made[row] for row in rows.tolist()]
