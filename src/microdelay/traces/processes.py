@@ -61,7 +61,7 @@ class Process:
 
     def placed(self, tag: bytes, column: str, values: Numbers) -> Numbers:
         """Give a column of a table as it counts in the whole recording."""
-        if not self.shift and "forked" not in self.meta and not self.later_ns:
+        if not self.shift and "forked" not in self.meta and not self.later_ns and self.maker is None:
             return values  # as almost always: the only process
         if column in layout.TEXT_COLUMNS:
             return np.where(values >= 0, values + self.shift, values)
