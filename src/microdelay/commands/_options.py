@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 
 from microdelay.errors import UsageError
@@ -68,6 +68,13 @@ def add_rules(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("rules")
     group.add_argument("--only", action="append", default=[], metavar="RULE", help="run these rules only")
     group.add_argument("--ignore", action="append", default=[], metavar="RULE", help="do not run these rules")
+    group.add_argument(
+        "--min-saving", type=_saving, default=None, metavar="X", help="leave out what saves less, e.g. 5ms or 2%%"
+    )
+    group.add_argument(
+        "--ignore-file", default="", metavar="FILE", help="findings to leave out (default: microdelay.toml)"
+    )
+    group.add_argument("--show-ignored", action="store_true", help="list what is left out, with the reasons")
 
 
 def add_trace_root(parser: ArgumentParser) -> None:
@@ -102,8 +109,22 @@ def _cost(text: str) -> float:
 _cost.__name__ = "amount"
 
 
+def _saving(text: str) -> str:
+    from microdelay.diagnose.least import least
+
+    try:
+        least(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+    return text
+
+
 def check_rules(arguments: Namespace) -> None:
-    """Refuse unknown rule names before any work is done. Raises UsageError."""
+    """Refuse unknown rule names and a bad list of what to ignore before any work is done. Raises UsageError."""
+    if arguments.ignore_file or os.path.isfile("microdelay.toml"):
+        from microdelay.diagnose.ignoring import read
+
+        read(arguments.ignore_file)
     if arguments.only or arguments.ignore:
         from microdelay.diagnose.rule import chosen
 
@@ -120,17 +141,22 @@ def check_trace_root(arguments: Namespace) -> None:
 def diagnosed(file: str, arguments: Namespace) -> Diagnosis:
     """Read and diagnose a recording as the arguments say, with progress at a terminal where it takes long."""
     from microdelay.commands._progress import Progress
+    from microdelay.diagnose.choice import Choice
     from microdelay.diagnose.diagnosis import diagnose
+    from microdelay.diagnose.ignoring import read as decisions
+    from microdelay.diagnose.least import Least, least
     from microdelay.diagnose.price import Fleet
     from microdelay.diagnose.rule import chosen
     from microdelay.traces import assemble, read
 
     rules = chosen(getattr(arguments, "only", ()), getattr(arguments, "ignore", ()))
+    given = getattr(arguments, "min_saving", None)
+    choice = Choice(decisions(getattr(arguments, "ignore_file", "")), least(given) if given else Least())
     fleet = Fleet(arguments.agents, arguments.runs_per_day, arguments.cost_per_hour)
     with Progress(sys.stderr) as progress:
         recording = read(file, progress.reading)
         traces = assemble(recording, arguments.trace_root)
-        return diagnose(recording, traces, rules, fleet, progress.diagnosing)
+        return diagnose(recording, traces, rules, fleet, progress.diagnosing, choice)
 
 
 def write_json(value: object) -> None:

@@ -21,5 +21,5 @@ def run(arguments: Namespace) -> int:
     found = _options.diagnosed(arguments.file, arguments)
     from microdelay.report import data, text
 
-    _options.write_report(arguments, data.diagnosis(found), lambda out: text.render(found, out))
+    _options.write_report(arguments, data.diagnosis(found), lambda out: text.render(found, out, arguments.show_ignored))
     return 0

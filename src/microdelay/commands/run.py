@@ -119,6 +119,12 @@ def _report_options(arguments: Namespace) -> list[str]:
     for flag in ("only", "ignore"):
         for rule in getattr(arguments, flag):
             options += [f"--{flag}", rule]
+    if arguments.min_saving:
+        options += ["--min-saving", arguments.min_saving]
+    if arguments.ignore_file:
+        options += ["--ignore-file", os.path.abspath(arguments.ignore_file)]
+    if arguments.show_ignored:
+        options.append("--show-ignored")
     return options
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from microdelay.diagnose import accounts
 from microdelay.diagnose.case import Case
+from microdelay.diagnose.choice import Choice, Chosen, choose
 from microdelay.diagnose.dataflow import source
 from microdelay.diagnose.dataflow.flow import DEPENDENT, UNKNOWN
 from microdelay.diagnose.edits import VIEWS
@@ -73,6 +74,7 @@ class Diagnosis:
     durations: Sequence[int] = ()
     predictions: Sequence[int] = ()
     pricing: Pricing | None = field(default=None, repr=False, compare=False)
+    chosen: Chosen = field(default_factory=Chosen)
 
     @property
     def warnings(self) -> list[str]:
@@ -81,6 +83,9 @@ class Diagnosis:
         if self.fidelity > POOR_FIDELITY:
             off = f"{100 * self.fidelity:.0f} %"
             found.append(f"replaying the recording unchanged is off by {off}: take the predictions as rough")
+        found += [
+            f"{each.stands} ignores nothing any more: {each.about} ({each.reason})" for each in self.chosen.unused
+        ]
         if self.changed:
             names = ", ".join(sorted({os.path.basename(file) for file in self.changed}))
             found.append(
@@ -103,8 +108,12 @@ def diagnose(
     rules: Sequence[Rule],
     fleet: Fleet | None = None,
     progress: Progress | None = None,
+    choice: Choice | None = None,
 ) -> Diagnosis:
-    """Diagnose a recording; `progress(rule's name, done, of)` is called along the way."""
+    """Diagnose a recording; `progress(rule's name, done, of)` is called along the way.
+
+    Raises UsageError for a comment in the code that ignores a finding without a reason.
+    """
     source.use(recording.sources)
     case = Case(recording, traces)
     found: list[Finding] = []
@@ -118,6 +127,11 @@ def diagnose(
         _kept(pricing, [_priced(pricing, finding) for finding in found]),
         key=lambda each: (-each.saving.expected, each.rule, each.where.file, each.where.line, each.id),
     )
+    ran = [rule.NAME for rule in rules]
+    left_out = choose(
+        choice or Choice(), _numbered(kept), recording.sources, ran, stats(pricing.recorded).mean, len(traces)
+    )
+    kept = list(left_out.findings)
     saved = pricing.savings([edit for finding in kept if certain(finding) for edit in finding.edits])
     predictions = pricing.recorded - saved["expected"]
     usual = [finding for finding in kept if finding.edits and not finding.once]
@@ -130,7 +144,7 @@ def diagnose(
     return Diagnosis(
         recording=recording,
         traces=traces,
-        findings=_numbered(kept),
+        findings=kept,
         duration=stats(pricing.recorded),
         predicted=stats(predictions),
         possible=stats(possible),
@@ -140,13 +154,18 @@ def diagnose(
         accounts=spent,
         unexplained_share=accounts.unexplained_share(spent),
         fleet=fleet or Fleet(),
-        rules=[rule.NAME for rule in rules],
-        passed=[rule.NAME for rule in rules if not any(f.rule == rule.NAME for f in kept)],
+        rules=ran,
+        passed=[name for name in ran if not any(f.rule == name for f in _all(left_out))],
         changed=sorted(source.changed),
         durations=[int(value) for value in pricing.recorded],
         predictions=[int(value) for value in predictions],
         pricing=pricing,
+        chosen=left_out,
     )
+
+
+def _all(chosen: Chosen) -> list[Finding]:
+    return [*chosen.findings, *(each.finding for each in chosen.ignored)]
 
 
 def _numbered(findings: Sequence[Finding]) -> list[Finding]:

@@ -20,6 +20,9 @@ MAX_SECONDS = 0.5
 """That a program's end is held up for its sources; a hundred modules take half of it."""
 
 _KEPT = re.compile(r"""(['"])[A-Za-z_]{1,24}\1""")  # a key that looks like a name
+IGNORING = re.compile(r"#\s*microdelay:\s*ignore\[([\w\s,-]*)\](.*)$")
+"""A comment that is meant for the diagnosis, and is kept: rules, and the reason why their findings stay."""
+
 _STRING = re.compile(r"([A-Za-z]*)('''|\"\"\"|'|\")(.*)\2", re.DOTALL)
 _FSTRING_START = getattr(tokenize, "FSTRING_START", -1)
 _FSTRING_END = getattr(tokenize, "FSTRING_END", -1)
@@ -49,6 +52,8 @@ def masked(text: str) -> str:
     lines = _lines(text)
     for kind, start, end in reversed(list(_parts(text))):
         part = _slice(lines, start, end)
+        if kind == tokenize.COMMENT and IGNORING.match(part):
+            continue
         _put(lines, start, end, _string(part) if kind == tokenize.STRING else part[:1] + _covered(part[1:]))
     return "".join(lines)
 

@@ -30,6 +30,11 @@ def diagnosis(found: Diagnosis) -> dict[str, Any]:
         "price": _price(found, found.saving),
         "fleet": asdict(found.fleet),
         "findings": [_finding(found, each) for each in found.findings],
+        "ignored": [
+            _finding(found, each.finding) | {"reason": each.entry.reason, "ignored_by": each.entry.stands}
+            for each in found.chosen.ignored
+        ],
+        "below_min_saving": found.chosen.below,
         "fidelity": {"median": found.fidelity, "worst": found.fidelity_worst},
         "unexplained_share": found.unexplained_share,
         "accounts_ns": dict(found.accounts),

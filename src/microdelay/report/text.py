@@ -45,13 +45,13 @@ def write(file: IO[str], *parts: RenderableType) -> None:
     file.writelines(f"{line.rstrip()}\n" for line in plain.getvalue().splitlines())
 
 
-def render(found: Diagnosis, file: IO[str]) -> None:
-    """Write a diagnosis for a person."""
+def render(found: Diagnosis, file: IO[str], show_ignored: bool = False) -> None:
+    """Write a diagnosis for a person; with `show_ignored`, what is left out as well."""
     remedied = [finding for finding in found.findings if finding.edits]
     findings = [_finding(number, finding, found) for number, finding in enumerate(remedied, 1)]
     if not remedied:
         findings = [Padding(Text("Nothing found that a remedy of ours would make faster.", "green"), (0, 2, 1, 2))]
-    write(file, _head(found), *findings, _foot(found))
+    write(file, _head(found), *findings, _foot(found, show_ignored))
 
 
 def _head(found: Diagnosis) -> RenderableType:
@@ -100,7 +100,9 @@ def _finding(number: int, finding: Finding, found: Diagnosis) -> RenderableType:
         Text(price, "dim"),
     )
     body: list[RenderableType] = [
-        Text.assemble((_place(finding.where), "underline"), f" in {finding.where.function}"),
+        Text.assemble(
+            (_place(finding.where), "underline"), f" in {finding.where.function}", (f"  {finding.id}", "dim")
+        ),
         Text(f"{finding.what}; {duration(finding.median_ns)} {'in it' if finding.once else 'a trace'}"),
     ]
     more = [place for place in finding.places if place != finding.where]
@@ -140,7 +142,22 @@ def _places(where: Place, more: Sequence[Place]) -> str:
     return ", ".join(lines[:MAX_PLACES]) + (f" and {len(lines) - MAX_PLACES} more" if len(lines) > MAX_PLACES else "")
 
 
-def _foot(found: Diagnosis) -> RenderableType:
+def _ignored(found: Diagnosis, show: bool) -> Iterator[Text]:
+    """Say what is left out, and why if that is asked for."""
+    number = len(found.chosen.ignored)
+    if number:
+        yield Text(f"{number} ignored{':' if show else ': --show-ignored'}", "bold" if show else "dim")
+    for each in found.chosen.ignored if show else ():
+        finding = each.finding
+        yield Text(f"  {finding.rule} {_place(finding.where)}: {finding.what}")
+        yield Text(
+            f"    {finding.id}, saves {duration(finding.saving.expected)}: {each.entry.reason} ({each.entry.stands})"
+        )
+    if found.chosen.below:
+        yield Text(f"{found.chosen.below} below --min-saving", "dim")
+
+
+def _foot(found: Diagnosis, show_ignored: bool) -> RenderableType:
     lines: list[RenderableType] = []
     left = [finding for finding in found.findings if not finding.edits]
     for number, finding in enumerate(left):
@@ -150,6 +167,7 @@ def _foot(found: Diagnosis) -> RenderableType:
             lines += [Padding(each, (0, 0, 0, 2)) for each in _verdict(finding.dependence)]
     if left:
         lines.append(Text())
+    lines += _ignored(found, show_ignored)
     if found.passed:
         lines.append(Text(f"Nothing found by: {', '.join(found.passed)}", "dim"))
     lines.append(Text(f"Where a trace's time goes: {_accounts(found)}", "dim"))

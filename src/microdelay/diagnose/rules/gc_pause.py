@@ -63,13 +63,13 @@ def _finding(case: Case, place: Place, seen: Seen) -> Finding:
     return folded(
         NAME,
         seen,
-        where=busiest or place,
+        where=place,
         what=f"the collector stops the program for {ms(each)}, {times(seen, case)}, "
         f"and frees {collected / len(seen):,.0f} objects each time",
         remedy=REMEDY,
         edits=[Replace(span.activity, span.start_ns, span.end_ns, _cost(span)) for _, span in seen],
         snippet=_SNIPPET,
-        also=[place],
+        also=[busiest] if busiest is not None else [],
     )
 
 
