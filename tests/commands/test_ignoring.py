@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 
 import pytest
+
+from microdelay.__main__ import main
 
 PROGRAM = """
     import sys, urllib.request
@@ -40,14 +44,16 @@ def recording(record_once, service):
 
 
 @pytest.fixture
-def diagnosis(microdelay, recording, tmp_path):
-    """Diagnose in a folder whose `microdelay.toml` says this, and give the JSON."""
+def diagnosis(recording, tmp_path, monkeypatch):
+    """Run `diagnose` in this process, in a folder whose `microdelay.toml` says this, and give the JSON."""
 
     def run(*arguments, entries=""):
         (tmp_path / "microdelay.toml").write_text(entries)
-        done = microdelay("diagnose", "--format", "json", *arguments, recording)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        monkeypatch.chdir(tmp_path)
+        written = io.StringIO()
+        with contextlib.redirect_stdout(written):
+            assert main(["diagnose", "--format", "json", *arguments, str(recording)]) == 0
+        return json.loads(written.getvalue())
 
     return run
 
