@@ -69,6 +69,22 @@ class Start:
     cost: Cost = NOTHING
 
 
-Edit = Replace | Start | Together | Unblock
+@dataclass(frozen=True, slots=True)
+class Shorten:
+    """What an activity did in an interval takes `by_ns` and a `share` of it less; all of it by as much of itself.
+
+    `what` are the kinds of ops that get shorter (see `ops`), the waiting or the computing; the other one only where
+    that is not enough.
+    """
+
+    activity: int
+    start_ns: int
+    end_ns: int
+    what: frozenset[str]
+    by_ns: int = 0
+    share: float = 0.0
+
+
+Edit = Replace | Shorten | Start | Together | Unblock
 
 VIEWS = ("best", "expected", "worst")

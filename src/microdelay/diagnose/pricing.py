@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -89,6 +89,11 @@ class Pricing:
     def is_whole(self) -> bool:
         """Whether every trace is replayed."""
         return len(self.sampled) == len(self._traces)
+
+    def programs(self) -> Iterator[tuple[Program, Sequence[Trace]]]:
+        """Give what is replayed, each program with its traces."""
+        for part in self._parts:
+            yield part.program, [self._traces[each] for each in part.numbers]
 
     def savings(self, edits: Sequence[Edit], views: Sequence[str] = VIEWS) -> dict[str, Floats]:
         """Give what edits save in each trace, in each view: against the replay without them, not the recording.

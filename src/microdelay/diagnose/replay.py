@@ -14,7 +14,7 @@ from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from microdelay.diagnose.edits import VIEWS, Edit, Replace, Start, Together, Unblock
+from microdelay.diagnose.edits import VIEWS, Edit, Replace, Shorten, Start, Together, Unblock
 from microdelay.diagnose.ops import (
     AWAIT,
     BEGIN,
@@ -72,6 +72,10 @@ def _apply(ops: list[Op], edits: Sequence[Edit], view: str) -> list[Op]:
     if starting:
         made = [_started(op, starting) if op.kind == SPAWN else op for op in made]
     for edit in edits:
+        if isinstance(edit, Shorten):
+            part = _between(made, edit.start_ns, edit.end_ns)
+            made[part] = _shortened(made[part], edit)
+    for edit in edits:
         if isinstance(edit, Unblock) and not (edit.computing and view == "worst"):
             part = _between(made, edit.start_ns, edit.end_ns)
             made[part] = [_unblocked(op) if op.kind in (HOLD, RUN) and _inside(op, edit) else op for op in made[part]]
@@ -88,6 +92,23 @@ def _started(op: Op, starting: Mapping[int, int]) -> Op:
     return Op(op.kind, op.start_ns, op.end_ns, cost, op.targets, op.key)
 
 
+def _shortened(ops: list[Op], edit: Shorten) -> list[Op]:
+    """Shorten what is meant first, and only what is not enough of it by the rest."""
+    inside = [op for op in ops if op.kind in (RUN, WAIT, HOLD) and _inside(op, edit)]
+    meant = sum(op.cost for op in inside if op.kind in edit.what)
+    rest = sum(op.cost for op in inside) - meant
+    less = edit.by_ns + edit.share * (meant + rest)
+    first = max(0.0, 1 - less / meant) if meant else 1.0
+    then = max(0.0, 1 - max(0.0, less - meant) / rest) if rest else 1.0
+    known = {id(op) for op in inside}
+    return [
+        Op(op.kind, op.start_ns, op.end_ns, int(op.cost * (first if op.kind in edit.what else then)))
+        if id(op) in known
+        else op
+        for op in ops
+    ]
+
+
 def _between(ops: Sequence[Op], start_ns: int, end_ns: int) -> slice:
     """Give where the ops stand that began in an interval; an activity's ops are in order."""
     low = bisect_left(ops, start_ns, key=lambda op: op.start_ns)
@@ -98,7 +119,7 @@ def _unblocked(op: Op) -> Op:
     return Op(WAIT, op.start_ns, op.end_ns, op.cost)
 
 
-def _inside(op: Op, edit: Replace | Unblock) -> bool:
+def _inside(op: Op, edit: Replace | Shorten | Unblock) -> bool:
     return edit.start_ns <= op.start_ns and op.end_ns <= edit.end_ns
 
 
