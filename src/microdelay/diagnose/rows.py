@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from microdelay.traces.columns import Spans
-from microdelay.traces.index import Bools, Ints, coded
+from microdelay.traces.index import Bools, Ints, grouped
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,16 +43,3 @@ class Rows:
     def by_trace(self) -> Iterator[Rows]:
         """Give those of each trace that has any."""
         return self.groups(self.trace)
-
-
-def grouped(*keys: Ints, least: int = 1) -> Iterator[Ints]:
-    """Give the positions at which all keys are equal, group by group as they first come, each in ascending order."""
-    if not len(keys[0]):
-        return
-    codes = coded(*keys)
-    order = np.argsort(codes, kind="stable")
-    begins = np.flatnonzero(np.append(True, np.diff(codes[order]) != 0))
-    ends = np.append(begins[1:], len(order))
-    large = np.flatnonzero(ends - begins >= least)
-    for each in large[np.argsort(order[begins[large]], kind="stable")].tolist():
-        yield order[begins[each] : ends[each]]

@@ -16,8 +16,8 @@ import numpy as np
 from microdelay.errors import UsageError
 from microdelay.spans import AGENT, SERVER, TRACE, Span
 from microdelay.traces.columns import SpanTable
-from microdelay.traces.index import Ints
-from microdelay.traces.model import Activity, Invocation, Recording, Trace
+from microdelay.traces.index import Bools, Ints
+from microdelay.traces.model import Invocation, Recording, Trace
 from microdelay.traces.search import MIN_SHARE, Found, search, waiting
 
 LATE_NS = 1_000_000
@@ -57,42 +57,46 @@ def _told(recording: Recording) -> list[Trace]:
         traces = _traces(recording, _outermost(recording, kind, around))
         if not traces:
             continue
-        inside = {span.id for trace in traces for span in trace.spans}
+        inside = np.zeros(len(recording.spans), bool)
+        inside[np.concatenate([trace.spans.rows for trace in traces])] = True
         told_ns, found = waiting(recording, inside), search(recording, inside | _after(recording, traces))
         if found is None or told_ns >= MIN_SHARE * (told_ns + found.wait_ns):
             return traces
     return []
 
 
-def _after(recording: Recording, traces: Sequence[Trace]) -> set[int]:
-    """Give the spans of what traces started, and of tasks that answered a request, also after the end of each."""
+def _after(recording: Recording, traces: Sequence[Trace]) -> Bools:
+    """Tell of each row whether it is of what traces started or of a task that answered a request, also after it."""
+    lives = recording.lives
     started = [
-        activity
+        row
         for trace in traces
         for member in trace.activities
-        for activity in _born(recording, member, trace.start_ns, trace.end_ns)
+        for row in recording.rows_born_within(member, trace.start_ns, trace.end_ns).tolist()
     ]
     roots = {trace.activity for trace in traces if trace.root is not None and trace.root.kind == SERVER}
-    started += [known for key in roots if (known := recording.activities.get(key)) is not None and known.kind == "task"]
-    seen: set[int] = set()
+    is_task = lives.kind.are("task")
+    started += [row for key in roots if (row := lives.index.find(key)) >= 0 and is_task[row]]
+    seen = set(started)
     while started:
-        activity = started.pop()
-        if activity.id not in seen:
-            seen.add(activity.id)
-            started.extend(recording.offspring.get(activity.id, ()))
-    return {span.id for activity_id in seen for span in recording.lanes.get(activity_id, ())}
+        more = set(recording.rows_born(int(lives.id[started.pop()])).tolist()) - seen
+        seen |= more
+        started.extend(more)
+    found = np.zeros(len(recording.spans), bool)
+    for row in seen:
+        found[recording.lanes.groups.get(int(lives.id[row]))] = True
+    return found
 
 
 def _outermost(recording: Recording, kind: str, around: Collection[str]) -> list[_Root]:
     """Make a root of each span of a kind, or of the outermost one around it that is of a kind in `around`."""
     found: dict[int, Span] = {}
-    for span in recording.spans:
-        if span.kind == kind:
-            outermost = span
-            for outer in recording.surroundings(span):
-                if outer.kind in around and outer.end_ns + LATE_NS >= span.end_ns:
-                    outermost = outer
-            found[outermost.id] = outermost
+    for span in recording.spans.take(recording.spans.of_kinds({kind})):
+        outermost = span
+        for outer in recording.surroundings(span):
+            if outer.kind in around and outer.end_ns + LATE_NS >= span.end_ns:
+                outermost = outer
+        found[outermost.id] = outermost
     return [
         _Root(span.name, span.activity, span.start_ns, span.end_ns, span.invocation, span) for span in found.values()
     ]
@@ -106,10 +110,11 @@ def _named(recording: Recording, wanted: str) -> list[Invocation]:
     module, _, function = wanted.rpartition(":")
     tail = module.rpartition(".")[2]
     names = {tail, "__init__"} if tail not in ("", "__main__") else set()
+    calls = recording.calls
     found = [
         call
-        for call in recording.invocations.values()
-        if call.function == function and (not names or os.path.splitext(os.path.basename(call.file))[0] in names)
+        for call in calls.rows(np.flatnonzero(calls.function.are(function)).tolist())
+        if not names or os.path.splitext(os.path.basename(call.file))[0] in names
     ]
     if not found:
         raise UsageError(f"no call of {wanted} that waited is in the recording; write it as MODULE:FUNCTION")
@@ -125,31 +130,33 @@ def _of_call(recording: Recording, call: Invocation, start_ns: int, end_ns: int)
     """Begin a trace where its function made a task, if that was before its first wait (`asyncio.run`)."""
     first_ns = start_ns
     if start_ns == call.start_ns:
-        made = [
-            child.created_ns
-            for child in recording.offspring.get(call.activity, ())
-            if child.invocation == call.id and child.created_ns
-        ]
-        first_ns = min([start_ns, *made])
+        made = recording.lives.created_ns[recording.rows_made_by(call)]
+        first_ns = min([start_ns, *made[made > 0].tolist()])
     return _Root(call.function, call.activity, first_ns, end_ns, call.id)
 
 
 def _whole(recording: Recording) -> list[Trace]:
     """Give the program itself as the only trace: its outermost call, or all that was seen of it."""
     name = os.path.basename(next(iter(recording.meta.get("command") or ["program"])))
-    outermost = [call for call in recording.invocations.values() if not call.caller]
-    first = min(outermost, key=lambda call: (call.start_ns, call.id), default=None)
+    calls = recording.calls
+    outermost = np.flatnonzero(calls.caller == 0)
+    order = np.lexsort((calls.id[outermost], calls.start_ns[outermost]))
+    first = calls.row(int(outermost[order[0]])) if len(order) else None
     if first is not None and first.function == "<module>":
         root = _of_call(recording, first, first.start_ns, first.end_ns)._replace(name=name)
         return _traces(recording, [root])
-    times = [(span.start_ns, span.end_ns, span.activity) for span in recording.spans]
-    times += [(step.start_ns, step.end_ns, step.activity) for lane in recording.steps.values() for step in lane]
-    times += [(each.start_ns, each.end_ns, each.activity) for lane in recording.samples.values() for each in lane]
-    start, _, activity = min(times)
+    tables = [each for each in (recording.spans, recording.runs, recording.looks) if len(each.activity)]
+    earliest = [(each, np.flatnonzero(each.start_ns == each.start_ns.min())) for each in tables]
+    start, _, activity = min(
+        (int(each.start_ns[row]), int(each.end_ns[row]), int(each.activity[row]))
+        for each, rows in earliest
+        for row in rows
+    )
+    last = max(int(each.end_ns.max()) for each in tables)
     made = recording.activities.get(activity)
     while made is not None and made.parent in recording.activities and made.parent < made.id:
         activity, made = made.parent, recording.activities.get(made.parent)
-    return _traces(recording, [_Root(name, activity, start, max(end for _, end, _ in times), 0)])
+    return _traces(recording, [_Root(name, activity, start, last, 0)])
 
 
 def _traces(recording: Recording, roots: Sequence[_Root]) -> list[Trace]:
@@ -163,27 +170,30 @@ def _trace(recording: Recording, number: int, root: _Root) -> Trace:
     rows = recording.lanes.within(activity, start_ns, end_ns)
     pieces = [rows[table.end_ns[rows] <= end_ns]]
     members = {activity}
-    outliving: list[Activity] = []
-    waiting = _born(recording, activity, start_ns, end_ns)
+    outliving: list[int] = []
+    lives = recording.lives
+    waiting = recording.rows_born_within(activity, start_ns, end_ns).tolist()
     while waiting:
         child = waiting.pop()
-        if child.id in members:
+        key, ended = int(lives.id[child]), int(lives.end_ns[child])
+        if key in members:
             continue
         # What outlives the trace, such as a pool's threads or a background worker, does not run for it alone.
-        if not child.end_ns or child.end_ns > end_ns + LATE_NS:
+        if not ended or ended > end_ns + LATE_NS:
             outliving.append(child)
         else:
-            members.add(child.id)
-            pieces.append(recording.lanes.groups.get(child.id))
-            waiting.extend(_born(recording, child.id, child.created_ns, end_ns))
+            members.add(key)
+            pieces.append(recording.lanes.groups.get(key))
+            waiting += recording.rows_born_within(key, int(lives.created_ns[child]), end_ns).tolist()
         if not waiting and whole is not None:
             needed = _needed(recording, members, start_ns, end_ns)
-            for child in [each for each in outliving if each.id in needed]:
+            for child in [each for each in outliving if int(lives.id[each]) in needed]:
+                key = int(lives.id[child])
                 outliving.remove(child)
-                members.add(child.id)
-                rows = recording.lanes.groups.get(child.id)
+                members.add(key)
+                rows = recording.lanes.groups.get(key)
                 pieces.append(rows[table.end_ns[rows] <= end_ns])
-                waiting.extend(_born(recording, child.id, child.created_ns, end_ns))
+                waiting += recording.rows_born_within(key, int(lives.created_ns[child]), end_ns).tolist()
     spans = recording.spans.take(_ordered(table, pieces))
     if whole is not None:
         spans = spans.take(spans.id != whole.id)
@@ -204,13 +214,18 @@ def _needed(recording: Recording, members: Collection[int], start_ns: int, end_n
     Of a request that is answered, the task that did it may go on with what nobody waits for.
     """
     needed: set[int] = set()
+    table, steps = recording.spans.table, recording.runs
     for activity in members:
-        for step in recording.steps_within(activity, start_ns, end_ns):
-            if 0 < step.resumed_ns <= end_ns:
-                needed |= {step.cause, *step.joins}
-        for span in recording.within(activity, start_ns, end_ns):
-            if span.end_ns <= end_ns:
-                needed.update(recording.joins.get(span.id, ()))
+        lane = recording.steps_within(activity, start_ns, end_ns)
+        rows = np.arange(lane.low, lane.high)
+        rows = rows[(steps.resumed_ns[rows] > 0) & (steps.resumed_ns[rows] <= end_ns)]
+        needed.update(steps.cause[rows].tolist())
+        if len(steps.joins):
+            needed.update(target for row in rows for target in steps.joins.get(int(steps.start_ns[row])).tolist())
+        if recording.joins:
+            rows = recording.lanes.within(activity, start_ns, end_ns)
+            for key in table.id[rows[table.end_ns[rows] <= end_ns]].tolist():
+                needed.update(recording.joins.get(key, ()))
     known: set[int] = set()
     for key in needed:
         creator = recording.activities.get(key)
@@ -218,7 +233,3 @@ def _needed(recording: Recording, members: Collection[int], start_ns: int, end_n
             known.add(creator.id)
             creator = recording.activities.get(creator.parent)
     return known
-
-
-def _born(recording: Recording, activity: int, start_ns: int, end_ns: int) -> list[Activity]:
-    return list(recording.born_within(activity, start_ns, end_ns))

@@ -240,7 +240,11 @@ class Spans(Sequence[Span]):
 
     def take(self, chosen: Ints | Bools) -> Spans:
         """Give those at some positions, or those where an array of booleans says so."""
-        return Spans(self.table, self.rows[chosen])
+        if self._rows is None:
+            return Spans(
+                self.table, np.flatnonzero(chosen) if chosen.dtype == bool else chosen.astype(np.int64, copy=False)
+            )
+        return Spans(self.table, self._rows[chosen])
 
     def _column(self, column: NDArray[np.generic]) -> Ints:
         return column if self._rows is None else column[self._rows]  # type: ignore[return-value]

@@ -90,3 +90,16 @@ def coded(*columns: Ints) -> Ints:
         size = int(code.max()) + 1 if len(code) else 1
         _, codes = np.unique(codes * size + code, return_inverse=True)
     return codes
+
+
+def grouped(*keys: Ints, least: int = 1) -> Iterator[Ints]:
+    """Give the positions at which all keys are equal, group by group as they first come, each in ascending order."""
+    if not len(keys[0]):
+        return
+    codes = coded(*keys)
+    order = np.argsort(codes, kind="stable")
+    begins = np.flatnonzero(np.append(True, np.diff(codes[order]) != 0))
+    ends = np.append(begins[1:], len(order))
+    large = np.flatnonzero(ends - begins >= least)
+    for each in large[np.argsort(order[begins[large]], kind="stable")].tolist():
+        yield order[begins[each] : ends[each]]

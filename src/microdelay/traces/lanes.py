@@ -94,29 +94,35 @@ def _ascends(keys: Sequence[Ints]) -> bool:
 def _enclosing(order: Ints, end: Ints, starts: Ints) -> Ints:
     """Give for each span of a lane the nearest one before it that ends no earlier."""
     found = np.full(len(order), -1, np.int64)
-    bounds = starts.tolist()
-    for low, high in pairwise(bounds):
-        if high - low == 1:
-            continue
-        ends = end[low:high]
-        # What ends after everything before it stands in nothing; only the others are walked through.
-        latest = np.maximum.accumulate(ends)
-        if np.all(ends[1:] > latest[:-1]):
-            continue
-        open_spans: list[int] = []
-        open_ends: list[int] = []
-        parents = [-1] * (high - low)
-        for at, until in enumerate(ends.tolist()):
-            while open_ends and open_ends[-1] < until:
-                open_ends.pop()
-                open_spans.pop()
-            if open_spans:
-                parents[at] = open_spans[-1]
-            open_spans.append(at)
-            open_ends.append(until)
-        inside = np.array(parents)
-        found[low:high] = np.where(inside >= 0, order[low + np.maximum(inside, 0)], -1)
+    # What ends after everything before it stands in nothing.
+    at = np.flatnonzero(_latest_before(end, starts) >= end)
+    nearest = np.arange(-1, len(order) - 1)
+    left = at
+    while len(left):
+        # All between a span and its candidate end before the span; so does a candidate that ends before it, and what
+        # that one has passed over. As all jump at once, the way to an outer span halves each time.
+        left = left[end[nearest[left]] < end[left]]
+        nearest[left] = nearest[nearest[left]]
+    found[at] = order[nearest[at]]
     return found
+
+
+def _latest_before(end: Ints, starts: Ints) -> Ints:
+    """Give for each span the latest end of those before it in its lane, -1 for the first."""
+    latest = np.full(len(end), -1, np.int64)
+    if not len(end):
+        return latest
+    low = int(end.min())
+    size = int(end.max()) - low + 1
+    lanes = len(starts) - 1
+    if lanes * size < np.iinfo(np.int64).max:  # one pass over all: each lane's ends stand above those of the one before
+        floor = np.repeat(np.arange(lanes, dtype=np.int64) * size - low, np.diff(starts))
+        latest[1:] = np.maximum.accumulate(end + floor)[:-1] - floor[1:]
+        latest[starts[:-1]] = -1
+        return latest
+    for first, last in pairwise(starts.tolist()):
+        latest[first + 1 : last] = np.maximum.accumulate(end[first : last - 1])
+    return latest
 
 
 class SpansById(Mapping[int, Span]):

@@ -156,7 +156,7 @@ class Recording:
         """Give the spans of an activity that began in an interval."""
         return self.spans.take(self.lanes.within(activity, start_ns, end_ns))
 
-    def steps_within(self, activity: int, start_ns: int, end_ns: int) -> Sequence[Step]:
+    def steps_within(self, activity: int, start_ns: int, end_ns: int) -> Lane[Step]:
         """Give the steps of a task whose run, or the wait after it, lies at least in part in an interval."""
         steps = self.runs
         first, last = steps.groups.span(activity)
@@ -166,6 +166,20 @@ class Recording:
     def born_within(self, activity: int, start_ns: int, end_ns: int) -> Sequence[Activity]:
         """Give the activities that an activity created in an interval, its ends included."""
         return self.lives.rows(self.rows_born_within(activity, start_ns, end_ns).tolist())
+
+    def rows_born(self, activity: int) -> Ints:
+        """Give the rows of all activities that an activity created, in `lives`."""
+        return self._born[0].get(activity)
+
+    @cached_property
+    def _made(self) -> Groups:
+        return Groups(self.lives.invocation, np.arange(len(self.lives.id)))
+
+    def rows_made_by(self, call: Invocation) -> Ints:
+        """Give the rows of the activities that a call itself created, in `lives`."""
+        rows = self._made.get(call.id)
+        made: Ints = rows[self.lives.parent[rows] == call.activity]
+        return made
 
     def rows_born_within(self, activity: int, start_ns: int, end_ns: int) -> Ints:
         """Give the rows of those, in `lives`."""

@@ -8,13 +8,18 @@ of it run: its jobs are, each from one wait for the queue to the next.
 from __future__ import annotations
 
 import sys
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
+
 from microdelay.spans import CONNECTING, JOIN, LOCK, LOG, POOL, PROCESS, QUEUE, TELEMETRY, UNKNOWN, WAITS, Place, Span
+from microdelay.traces.columns import Shape
+from microdelay.traces.index import Bools, Ints, coded, grouped
 from microdelay.traces.model import Invocation, Recording
+from microdelay.traces.paths import Key, Paths
 
 MIN_SHARE = 1 / 3
 """Of all waiting that a unit of work must account for; background threads wait too."""
@@ -58,72 +63,85 @@ class Found:
 class _Function:
     """What is known of one of the user's functions as a candidate."""
 
-    calls: list[Invocation] = field(default_factory=list)
+    count: int = 0
     wait_ns: int = 0
-    places: set[Place | None] = field(default_factory=set)  # of waits, here or further in
-    own_places: set[Place | None] = field(default_factory=set)  # in this function, from which they were reached
+    places: set[int] = field(default_factory=set)  # of waits, here or further in
+    own_places: set[int] = field(default_factory=set)  # in this function, from which they were reached
     depth: int = 0
 
 
-class _Wait(NamedTuple):
-    """A wait's own part; a part of another wait does not make a call of one thing a unit of work."""
+@dataclass(frozen=True)
+class _Waits:
+    """Every wait with its own part; a part of another wait does not make a call of one thing a unit of work."""
 
-    place: Place | None
-    invocation: int
-    wait_ns: int
-    kind: str
-    is_part: bool
+    row: Ints
+    own_ns: Ints
+    is_part: Bools
+
+    def take(self, chosen: Bools) -> _Waits:
+        return _Waits(self.row[chosen], self.own_ns[chosen], self.is_part[chosen])
 
 
-def search(recording: Recording, elsewhere: Collection[int] = ()) -> Found | None:
-    """Find the executions of the unit of work; the spans in `elsewhere` are known to belong to another one."""
-    waits = [wait for key, wait in _waits(recording) if key not in elsewhere]
-    functions = _functions(recording, waits)
+def search(recording: Recording, elsewhere: Bools | None = None) -> Found | None:
+    """Find the executions of the unit of work; of the spans in `elsewhere` (by row) another one is known."""
+    waits = _waits(recording)
+    if elsewhere is not None:
+        waits = waits.take(~elsewhere[waits.row])
+    paths = Paths(recording)
+    functions = _functions(recording, waits, paths)
     loops = _loops(recording)
-    repeating = {key for key, function in functions.items() if _repeats(recording, function.calls)}
-    total_ns = sum(wait.wait_ns for wait in waits if wait.kind != UNKNOWN or _is_in(recording, wait, repeating))
+    repeating = _repeating(recording)
+    total_ns = _total(recording, waits, paths, repeating)
     looping = {_key(recording.invocations[call]) for call in loops}
-    candidates = [
-        function
+    candidates = {
+        key: function
         for key, function in functions.items()
         if max(len(function.places), len(function.own_places)) >= MIN_PLACES
         and function.wait_ns >= MIN_SHARE * total_ns
         and key in repeating
-    ]
+    }
     # The outermost: nothing else that repeats has these calls inside it.
-    inside = [function for function in candidates if _key(function.calls[0]) not in looping]
-    best = min(inside, key=lambda function: (function.depth, -function.wait_ns), default=None)
+    inside = [key for key in candidates if key not in looping]
+    best = min(inside, key=lambda key: (functions[key].depth, -functions[key].wait_ns), default=None)
     if best is not None:
-        calls = _innermost(best, functions).calls
-        return Found([Piece(call, call.start_ns, call.end_ns) for call in calls], best.wait_ns)
-    around = [function for key, function in functions.items() if key in looping]
-    best = max(around, key=lambda function: function.wait_ns, default=None)
-    if best is None or best.wait_ns < MIN_SHARE * total_ns or not best.wait_ns:
+        calls = _calls(recording, _innermost(best, functions))
+        return Found([Piece(call, call.start_ns, call.end_ns) for call in calls], functions[best].wait_ns)
+    around = [key for key in functions if key in looping]
+    best = max(around, key=lambda key: functions[key].wait_ns, default=None)
+    if best is None or functions[best].wait_ns < MIN_SHARE * total_ns or not functions[best].wait_ns:
         return None
-    return Found([piece for call in best.calls for piece in _jobs(call, loops.get(call.id, ()))], best.wait_ns)
+    pieces = [piece for call in _calls(recording, best) for piece in _jobs(call, loops.get(call.id, ()))]
+    return Found(pieces, functions[best].wait_ns)
 
 
-def _key(call: Invocation) -> tuple[str, str]:
+def _key(call: Invocation) -> Key:
     return call.file, call.function
 
 
-def _innermost(best: _Function, functions: Mapping[tuple[str, str], _Function]) -> _Function:
+def _calls(recording: Recording, key: Key) -> list[Invocation]:
+    calls = recording.calls
+    return calls.rows(np.flatnonzero(calls.file.are(key[0]) & calls.function.are(key[1])).tolist())
+
+
+def _innermost(best: Key, functions: Mapping[Key, _Function]) -> Key:
     """Give the function inside a mere wrapper: one call of it inside each call of `best` does all of the waiting."""
-    least_ns = SAME_SHARE * best.wait_ns
-    same = [each for each in functions.values() if len(each.calls) == len(best.calls) and each.wait_ns >= least_ns]
-    return max(same, key=lambda function: function.depth)
+    least_ns = SAME_SHARE * functions[best].wait_ns
+    same = [key for key, each in functions.items() if each.count == functions[best].count and each.wait_ns >= least_ns]
+    return max(same, key=lambda key: functions[key].depth)
 
 
 def _loops(recording: Recording) -> Gaps:
     """Find the calls that take jobs again and again at one place, while nothing runs that they started themselves."""
+    takers = recording.spans.take(recording.spans.where(_takes))
+    if not len(takers):
+        return {}
     started = _started(recording)
     taken: dict[tuple[int, Place | None], list[Span]] = defaultdict(list)
     helped: set[int] = set()
-    for span in recording.spans:
-        if _takes(span):
-            taken[span.invocation, span.site].append(span)
-            if any(begin < span.end_ns and span.start_ns < end for begin, end in started.get(span.invocation, ())):
-                helped.add(span.invocation)
+    for span in takers:
+        taken[span.invocation, span.site].append(span)
+        if any(begin < span.end_ns and span.start_ns < end for begin, end in started.get(span.invocation, ())):
+            helped.add(span.invocation)
     jobs = {
         place: spans for place, spans in taken.items() if place[0] in recording.invocations and place[0] not in helped
     }
@@ -135,7 +153,7 @@ def _loops(recording: Recording) -> Gaps:
     }
 
 
-def _takes(span: Span) -> bool:
+def _takes(span: Shape) -> bool:
     """Tell whether a span waited for something to do: an item of a queue, here or in Redis, or an event."""
     return not span.name.endswith((".put", ".join")) if span.kind == QUEUE else span.name.endswith("Event.wait")
 
@@ -161,70 +179,82 @@ def _jobs(call: Invocation, gaps: Sequence[Span]) -> Iterator[Piece]:
             yield Piece(call, gap.end_ns, end_ns)
 
 
-def _functions(recording: Recording, waits: Sequence[_Wait]) -> Mapping[tuple[str, str], _Function]:
-    functions: dict[tuple[str, str], _Function] = defaultdict(_Function)
-    for call in recording.invocations.values():
-        functions[_key(call)].calls.append(call)
-    chains: dict[int, list[Invocation]] = {}
-    for place, invocation, wait_ns, _, is_part in waits:
-        chain = chains.get(invocation)
-        if chain is None:
-            chain = chains[invocation] = recording.callers(invocation)
-        seen: set[tuple[str, str]] = set()
-        for depth, call in enumerate(reversed(chain)):
-            key = _key(call)
+def _functions(recording: Recording, waits: _Waits, paths: Paths) -> Mapping[Key, _Function]:
+    spans, calls = recording.spans.table, recording.calls
+    functions: dict[Key, _Function] = defaultdict(_Function)
+    counts = np.bincount(paths.of_call, minlength=len(paths.example)).tolist()
+    # In the order in which the functions were first called.
+    for each in sorted(range(len(counts)), key=lambda each: paths.example[each]):
+        functions[paths.keys[each]].count += counts[each]
+    row = calls.index.rows(spans.invocation[waits.row])
+    at, site, is_part = row >= 0, spans.site[waits.row].astype(np.int64), waits.is_part.astype(np.int64)
+    path, site, is_part, own = paths.of_call[row[at]], site[at], is_part[at], waits.own_ns[at]
+    for same in grouped(path, site, is_part):
+        chain = paths.chain(int(path[same[0]]))
+        here, wait_ns = int(site[same[0]]), int(own[same].sum())
+        seen: set[Key] = set()
+        for depth, each in enumerate(reversed(chain)):
+            key = paths.keys[each]
             function = functions[key]
             if key not in seen:
                 seen.add(key)
                 function.wait_ns += wait_ns
                 function.depth = max(function.depth, depth)
-            if not is_part:
-                function.places.add(place)
-                function.own_places.add(_place_in(chain, len(chain) - 1 - depth) or place)
+            if not is_part[same[0]]:
+                function.places.add(here)
+                function.own_places.add(paths.place_in(chain, len(chain) - 1 - depth) or here)
     return functions
 
 
-def _is_in(recording: Recording, wait: _Wait, functions: Collection[tuple[str, str]]) -> bool:
-    return any(_key(call) in functions for call in recording.callers(wait.invocation))
+def _total(recording: Recording, waits: _Waits, paths: Paths, functions: Collection[Key]) -> int:
+    """Give the time of all waits; unknown ones count in some functions only."""
+    spans = recording.spans
+    unknown = spans.of_kinds({UNKNOWN})[waits.row]
+    inside = np.array([any(paths.keys[e] in functions for e in paths.chain(p)) for p in range(len(paths.example))])
+    row = recording.calls.index.rows(spans.invocation[waits.row])
+    is_in = np.zeros(len(row), bool)
+    if len(inside):
+        is_in = (row >= 0) & inside[paths.of_call[row]]
+    return int(waits.own_ns[~unknown | is_in].sum())
 
 
-def _place_in(chain: Sequence[Invocation], index: int) -> Place | None:
-    """Give the place in one call of a chain (innermost first) at which the next one inside it was made.
-
-    What was handed to a task or thread stands for itself: one fan-out starts several things at one place.
-    """
-    if index == 0:
-        return None
-    inner = chain[index - 1]
-    return inner.site if inner.caller else Place(inner.file, inner.line, inner.function)
-
-
-def _waits(recording: Recording) -> Iterator[tuple[int, _Wait]]:
-    """Give every wait under its span, each nanosecond of an activity once."""
+def _waits(recording: Recording) -> _Waits:
+    """Give every wait, each nanosecond of an activity once."""
     # A program waits for its own children as for its own threads.
     turns = TURNS | {PROCESS} if recording.meta.get("processes") else TURNS
-    for span in recording.spans:
-        if span.kind in WAITS and span.kind not in turns:
-            inner = sum(child.duration_ns for child in recording.children.get(span.id, ()))
-            parent = recording.by_id.get(recording.parents.get(span.id, 0))
-            is_part = span.kind in PARTS or "part" in span.attributes or (parent is not None and parent.kind in WAITS)
-            own_ns = max(0, span.duration_ns - inner)
-            yield span.id, _Wait(span.site, span.invocation, own_ns, span.kind, is_part)
+    spans, parents = recording.spans, recording.lanes.parents
+    waiting = spans.of_kinds(WAITS)
+    has_parent = parents >= 0
+    inner = np.zeros(len(spans), np.int64)
+    np.add.at(inner, parents[has_parent], spans.duration_ns[has_parent])
+    is_part = spans.where(lambda shape: shape.kind in PARTS or "part" in shape.attributes, waiting)
+    is_part |= has_parent & waiting[parents]
+    row = np.flatnonzero(waiting & ~spans.of_kinds(turns))
+    return _Waits(row, np.maximum(0, spans.duration_ns - inner)[row], is_part[row])
 
 
-def waiting(recording: Recording, spans: Collection[int]) -> int:
-    """Give how long the waits among some spans took, as the search counts it."""
-    return sum(wait.wait_ns for key, wait in _waits(recording) if key in spans)
+def waiting(recording: Recording, chosen: Bools) -> int:
+    """Give how long the waits among some spans (by row) took, as the search counts it."""
+    waits = _waits(recording)
+    return int(waits.own_ns[chosen[waits.row]].sum())
 
 
-def _repeats(recording: Recording, calls: Sequence[Invocation]) -> bool:
-    return any(count > 1 for count in Counter(_origin(recording, call) for call in calls).values())
-
-
-def _origin(recording: Recording, call: Invocation) -> object:
-    if call.caller:
-        return call.caller, call.site
-    owner = recording.activities.get(call.activity)
-    if owner is None or (owner.kind == "thread" and not owner.parent):
-        return call.activity
-    return owner.invocation, owner.site
+def _repeating(recording: Recording) -> set[Key]:
+    """Give the functions that were called again from the same place: in a call, or where their activity was made."""
+    calls, lives = recording.calls, recording.lives
+    if not len(calls.id):
+        return set()
+    by_call = calls.caller != 0
+    origin = np.where(by_call, calls.caller, calls.activity)
+    place = np.where(by_call, calls.site, -1)
+    if len(lives.id):
+        owner = lives.index.rows(calls.activity)
+        is_root = lives.kind.are("thread")[owner] & (lives.parent[owner] == 0)
+        by_owner = ~by_call & (owner >= 0) & ~is_root
+        origin = np.where(by_owner, lives.invocation[owner], origin)
+        place = np.where(by_owner, lives.site[owner], place)
+    kind = by_call.astype(np.int64)
+    codes = coded(calls.file.codes, calls.function.codes, kind, origin, place)
+    _, first, count = np.unique(codes, return_index=True, return_counts=True)
+    rows = first[count > 1]
+    return set(zip(calls.file.at(rows), calls.function.at(rows), strict=True))
