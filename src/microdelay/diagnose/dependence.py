@@ -23,7 +23,7 @@ from microdelay.diagnose.dataflow.callees import Reads, reads_of, shared_writes
 from microdelay.diagnose.dataflow.flow import DEPENDENT, INDEPENDENT, UNKNOWN, Verdict
 from microdelay.diagnose.dataflow.source import Body, Module, module
 from microdelay.diagnose.dataflow.values import Left
-from microdelay.diagnose.effects import commits_nothing, same_resource, writes
+from microdelay.diagnose.effects import commits_nothing, failed, same_resource, writes
 from microdelay.diagnose.units import Unit, during
 from microdelay.spans import LOCK, LOG, PROCESS, QUEUE, REQUESTS, SLEEP, Place, Span
 from microdelay.traces.model import Invocation, Trace
@@ -42,9 +42,6 @@ CONSTANT_PAIRS = 3
 
 BETWEEN = {LOCK: "waits for a lock or an event", QUEUE: "waits for a queue", PROCESS: "runs another program"}
 """What between two calls may be why the second comes later."""
-
-ERROR_STATUS = 400
-"""Of HTTP: from here on an answer is an error."""
 
 Pair = tuple[Trace, Unit, Unit]
 
@@ -305,12 +302,6 @@ def _retried(case: Case, pairs: Sequence[Pair]) -> Verdict | None:
         if one.input and one.input == two.input and failed(one):
             return Verdict(UNKNOWN, (f"{two.name} is asked again after it failed: a retry",))
     return None
-
-
-def failed(span: Span) -> bool:
-    """Tell whether an operation failed: an exception, or a status that is an error's."""
-    status = span.attributes.get("http.response.status_code")
-    return bool(span.error) or (isinstance(status, int) and status >= ERROR_STATUS)
 
 
 def _named(pairs: Sequence[Pair]) -> tuple[str, ...]:

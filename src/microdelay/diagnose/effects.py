@@ -42,6 +42,9 @@ READ_COMMANDS = frozenset({
 })  # fmt: skip
 """Of Redis: commands that change nothing; a pipeline is named after those in it."""
 
+ERROR_STATUS = 400
+"""Of HTTP: from here on an answer is an error."""
+
 TURNS = ("BEGIN", "START TRANSACTION", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "END")
 """Statements that only begin and end a transaction."""
 
@@ -112,3 +115,9 @@ def same_resource(one: Span, two: Span) -> bool:
 
 def _of(span: Span, key: str) -> str:
     return str(span.attributes.get(key, ""))
+
+
+def failed(span: Span) -> bool:
+    """Tell whether an operation failed: an exception, or a status that is an error's."""
+    status = span.attributes.get("http.response.status_code")
+    return bool(span.error) or (isinstance(status, int) and status >= ERROR_STATUS)

@@ -1,16 +1,24 @@
-"""Requests that are made again although nothing has changed: the same input, the same answer, no write between."""
+"""Requests and statements that are made again although nothing has changed: same input, same answer, no write between.
+
+Of a request or a command of a cache the answer is known by its fingerprint. Of a statement only the number of rows is
+known: it is taken to be answered alike within one trace, if it is not of those that answer otherwise by themselves.
+"""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
+
+import numpy as np
 
 from microdelay.diagnose.case import Case
-from microdelay.diagnose.dependence import failed
-from microdelay.diagnose.effects import reads
-from microdelay.spans import DB, HTTP, LLM, SLEEP, Span
+from microdelay.diagnose.effects import failed, same_resource, writes
+from microdelay.diagnose.rows import Rows
+from microdelay.spans import DB, HTTP, LLM, REQUESTS, SLEEP, Span
+from microdelay.traces.columns import Shape
+from microdelay.traces.index import Ints
 from microdelay.traces.model import Trace
 
 MIN_CONSTANT_CALLS = 3
@@ -19,64 +27,146 @@ MIN_CONSTANT_CALLS = 3
 MIN_CONSTANT_SHARE = 0.9
 """Of an operation's calls that must be the same for it to be answered from memory across traces."""
 
+LOOKED_AT = 50
+"""Pairs of calls whose surroundings are looked at: polling pauses each time."""
+
+_VOLATILE = re.compile(
+    r"\b(now|random|rand|uuid\w*|gen_random_uuid|clock_timestamp|sysdate|last_insert_\w+|lastval|currval|changes)\s*\(|"
+    r"\bcurrent_(time|date|timestamp)\b|\bpg_",
+    re.IGNORECASE,
+)
+"""What makes a statement answer otherwise although nothing was written."""
+
 Operation = tuple[str, object, object]
 
 
-def operation(span: Span) -> Operation:
-    """Give what a request asks for, without its parameters: name, host and port."""
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """`again` are the calls of each operation that memory could have answered: all but the first of their kind.
+
+    `known` are their ids; of the operations that are `constant` nearly every call is one.
+    """
+
+    again: Mapping[Operation, list[tuple[Trace, Span]]]
+    known: frozenset[int]
+    constant: frozenset[Operation]
+
+    def has(self, span: Span) -> bool:
+        """Tell whether memory should answer a call."""
+        return span.id in self.known or operation(span) in self.constant
+
+
+def operation(span: Span | Shape) -> Operation:
+    """Give what a call asks for, without its parameters: name, host and port."""
     return span.name, span.attributes.get("server.address"), span.attributes.get("server.port")
 
 
 @lru_cache(1)  # asked by two rules of one case; more would keep recordings alive
-def repeated(case: Case) -> dict[Operation, list[tuple[Trace, Span]]]:
-    """Give the calls of each operation that memory could have answered: all but the first of their kind."""
-    calls: dict[Operation, list[tuple[Trace, Span]]] = defaultdict(list)
-    written: set[tuple[object, object]] = set()
-    for trace in case.traces:
-        for span in case.requests(trace):
-            if reads(span):
-                calls[operation(span)].append((trace, span))
-            else:
-                written.add((span.attributes.get("server.address"), span.attributes.get("url.template")))
-    found: dict[Operation, list[tuple[Trace, Span]]] = {}
-    for key, made in calls.items():
-        path = made[0][1].attributes.get("url.template")
-        if (key[1], path) in written or _polls(case, made):
+def repeated(case: Case) -> Repeats:
+    """Give the calls that are made again although nothing has changed."""
+    asked = case.select({*REQUESTS, DB}, _is_read, outermost=True)
+    changed = case.select({*REQUESTS, DB}, _is_write, outermost=True)
+    written = list(_shapes(changed))
+    codes, _ = asked.spans.coded(operation)
+    again: dict[Operation, list[tuple[Trace, Span]]] = {}
+    constant: set[Operation] = set()
+    for made in asked.groups(codes):
+        shape = asked.whole.table.shapes[int(made.spans.shape[0])]
+        key = operation(shape)
+        if shape.kind in REQUESTS and any(_same(shape, each) for each in written):
             continue
-        again = _again(case, made)
-        if again:
-            found[key] = again
-    return found
+        rows, is_constant = _again(case, made, shape.kind == DB, changed)
+        if len(rows) and not _polls(case, made, rows):
+            again[key] = list(case.pairs(made.take(rows)))
+            constant |= {key} if is_constant else set()
+    return Repeats(again, frozenset(span.id for found in again.values() for _, span in found), frozenset(constant))
 
 
-def _again(case: Case, made: Sequence[tuple[Trace, Span]]) -> list[tuple[Trace, Span]]:
-    answers: dict[int, set[int]] = defaultdict(set)
-    for _, span in made:
-        if span.input:
-            answers[span.input].add(0 if failed(span) else case.output_of(span))
+def _shapes(rows: Rows) -> Iterator[Shape]:
+    for code in np.unique(rows.spans.shape).tolist():
+        yield rows.whole.table.shapes[code]
+
+
+def _as_span(shape: Shape) -> Span:
+    return Span(0, shape.kind, shape.name, 0, 0, attributes=shape.attributes, error=shape.error)
+
+
+def _same(one: Shape, other: Shape) -> bool:
+    return same_resource(_as_span(one), _as_span(other))
+
+
+def _is_read(shape: Shape) -> bool:
+    if shape.attributes.get("part") is not None or writes(_as_span(shape)):
+        return False
+    text = str(shape.attributes.get("db.query.text", ""))
+    if shape.kind != DB or "db.operation.name" in shape.attributes:
+        return shape.kind != DB or shape.name not in ("PING", "TIME", "PIPELINE", "RANDOMKEY", "TTL", "PTTL", "INFO")
+    return text.lstrip().upper().startswith("SELECT") and " FROM " in text.upper() and not _VOLATILE.search(text)
+
+
+def _is_write(shape: Shape) -> bool:
+    return shape.attributes.get("part") is None and writes(_as_span(shape))
+
+
+def _again(case: Case, made: Rows, is_store: bool, changed: Rows) -> tuple[Ints, bool]:
+    """Give the positions of the calls that memory could have answered, and whether nearly all ask for the same."""
+    spans = made.spans
+    inputs, outputs = spans.input, np.where(spans.where(lambda s: failed(_as_span(s))), 0, case.outputs[made.row])
+    is_statement = spans.where(lambda shape: shape.kind == DB and "db.operation.name" not in shape.attributes)
+    counted, numbers = spans.coded(lambda shape: shape.attributes.get("db.response.returned_rows", -1))
+    outputs = np.where(is_statement & (outputs == 0), 2 + counted, outputs) if numbers else outputs
+    values, where = np.unique(inputs, return_inverse=True)
+    counts = np.bincount(where)
     # Without a recorded answer, or with two different ones, nothing is claimed.
-    same = {key for key, outputs in answers.items() if len(outputs) == 1 and 0 not in outputs}
-    counts = Counter(span.input for _, span in made)
-    constant = {key for key in same if counts[key] >= max(MIN_CONSTANT_CALLS, MIN_CONSTANT_SHARE * len(made))}
-    again: list[tuple[Trace, Span]] = []
-    seen: set[tuple[int, int]] = set()
-    for trace, span in made:
-        scope = 0 if span.input in constant else trace.id
-        if span.input in same and (scope, span.input) in seen:
-            again.append((trace, span))
-        seen.add((scope, span.input))
-    return again
+    low, high = np.full(len(values), np.iinfo(np.int64).max), np.full(len(values), np.iinfo(np.int64).min)
+    np.minimum.at(low, where, outputs)
+    np.maximum.at(high, where, outputs)
+    same = (low == high) & (low != 0) & (values != 0) & (counts > 1)
+    constant = same & (counts >= max(MIN_CONSTANT_CALLS, MIN_CONSTANT_SHARE * len(made)))
+    constant &= not is_store
+    scope = np.where(constant[where], 0, made.trace + 1)
+    chosen = np.flatnonzero(same[where])
+    if not len(chosen):
+        return chosen, False
+    order = chosen[np.lexsort((spans.start_ns[chosen], where[chosen], scope[chosen]))]
+    follows = np.append(False, (scope[order][1:] == scope[order][:-1]) & (where[order][1:] == where[order][:-1]))
+    kept = [
+        at
+        for before, at, follow in zip(np.append(0, order[:-1]).tolist(), order.tolist(), follows.tolist(), strict=True)
+        if follow and (constant[where[at]] or not _written_between(made, before, at, changed))
+    ]
+    return np.sort(np.array(kept, dtype=np.int64)), bool(constant.any())
 
 
-def _polls(case: Case, made: Sequence[tuple[Trace, Span]]) -> bool:
+def _written_between(made: Rows, before: int, at: int, changed: Rows) -> bool:
+    """Tell whether a trace wrote to a server between two calls to it."""
+    spans = changed.spans
+    inside = (changed.trace == made.trace[at]) & (spans.start_ns < made.spans.start_ns[at])
+    inside &= spans.end_ns > made.spans.start_ns[before]
+    if not inside.any():
+        return False
+    one = made.whole.table.shapes[int(made.spans.shape[at])]
+    return any(operation(each)[1:] == operation(one)[1:] for each in _shapes(changed.take(inside)))
+
+
+def _polls(case: Case, made: Rows, again: Ints) -> bool:
     """Tell whether the calls wait for something to change: they are made again after a pause, and nothing else."""
-    pauses = 0
-    for (before, first), (trace, second) in pairwise(made):
-        if before is not trace or first.activity != second.activity or first.site != second.site:
+    if not len(case.select({SLEEP})):
+        return False
+    looked_at = 0
+    for position in again.tolist():
+        if not position or made.trace[position] != made.trace[position - 1]:
             continue
-        between = case.recording.within(trace.activity, first.end_ns, second.start_ns)
+        first, second = made.spans[position - 1], made.spans[position]
+        if first.activity != second.activity or first.site != second.site:
+            continue
+        between = case.recording.within(second.activity, first.end_ns, second.start_ns)
         kinds = {
             span.kind for span in between if span.kind in (SLEEP, LLM, HTTP, DB) and span.attributes.get("part") is None
         }
-        pauses += kinds == {SLEEP}
-    return pauses > 0
+        if kinds == {SLEEP}:
+            return True
+        looked_at += 1
+        if looked_at == LOOKED_AT:
+            break
+    return False

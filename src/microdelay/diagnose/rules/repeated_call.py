@@ -10,7 +10,7 @@ from microdelay.diagnose.edits import Cost, Replace
 from microdelay.diagnose.places import costliest, median_per_trace, places
 from microdelay.diagnose.repeats import repeated
 from microdelay.diagnose.rule import Finding
-from microdelay.spans import Place, Span
+from microdelay.spans import DB, HTTP, Place, Span
 from microdelay.traces.model import Trace
 
 NAME = "repeated-call"
@@ -26,10 +26,10 @@ WORST_MISS_SHARE = 0.1
 
 def find(case: Case) -> Iterable[Finding]:
     """Give each operation whose calls memory could have answered, folded over the places that make it."""
-    for (name, host, _), again in repeated(case).items():
+    for (name, host, _), again in repeated(case).again.items():
         sited = [(trace, span) for trace, span in again if span.site is not None]
         if sited:
-            yield _finding(case, name, str(host), sited)
+            yield _finding(case, name, f" on {host}" if host else "", sited)
 
 
 def _finding(case: Case, name: str, host: str, again: Sequence[tuple[Trace, Span]]) -> Finding:
@@ -41,8 +41,8 @@ def _finding(case: Case, name: str, host: str, again: Sequence[tuple[Trace, Span
     return Finding(
         rule=NAME,
         where=where,
-        kind="http",
-        what=f"{name} on {host} asked {len(spans)} times more than needed: the same request got the same answer",
+        kind=DB if spans[0].kind == DB else HTTP,
+        what=f"{name}{host} asked {len(spans)} times more than needed: the same request got the same answer",
         remedy=REMEDY,
         spans=spans,
         edits=[Replace(span.activity, span.start_ns, case.end_of(span), _cost(lengths[span.id])) for span in spans],
@@ -83,6 +83,13 @@ FIRES = {
         cfg: GET http://config/current
         work: GET http://api/user  input=each output=each
     """,
+    "the same statement with the same parameters, three times in one trace": """
+        1 character = 1 ms
+        main  |[user ][orders][user ][items ][user ]
+        user: sql SELECT name FROM users WHERE id = ?
+        orders: sql SELECT id FROM orders WHERE user = ?
+        items: sql SELECT id FROM items WHERE user = ?
+    """,
     "asked twice for the same within one trace": """
         main  |[user ][other][user ]
         user: GET http://api/users/7  at 5
@@ -108,6 +115,22 @@ SILENT = {
         main  |[get ][put ][get ]
         get: GET http://api/users/7
         put: PUT http://api/users/7
+    """,
+    "a write to the same server between the two reads, which may have changed the answer": """
+        main  |[cart ][add  ][cart ]
+        cart: GET http://shop/cart
+        add: POST http://shop/items
+    """,
+    "a statement that is asked again after rows were written": """
+        1 character = 1 ms
+        main  |[user ][write][user ]
+        user: sql SELECT name FROM users WHERE id = ?
+        write: sql UPDATE users SET name = ? WHERE id = ?
+    """,
+    "a statement that answers otherwise each time": """
+        1 character = 1 ms
+        main  |[next ][next ][next ]
+        next: sql SELECT random() FROM numbers
     """,
     "neither requests nor answers were recorded: nothing is claimed": """
         main  |[get ][get ][get ]

@@ -13,7 +13,7 @@ from microdelay.diagnose.case import Case
 from microdelay.diagnose.dataflow.flow import DEPENDENT, INDEPENDENT, UNKNOWN, Verdict
 from microdelay.diagnose.dependence import judge_loop, judge_pair
 from microdelay.diagnose.edits import Together
-from microdelay.diagnose.repeats import operation, repeated
+from microdelay.diagnose.repeats import repeated
 from microdelay.diagnose.rule import Finding
 from microdelay.diagnose.units import Unit, units_of
 from microdelay.spans import DB, HTTP, Place
@@ -106,12 +106,12 @@ def _share_a_step(sites: _Sites, known: _Sites) -> bool:
 
 def _sequences(case: Case) -> Iterator[tuple[Trace, list[_Member]]]:
     """Give, for each invocation, the calls it made in order; what memory should answer is another rule's."""
-    known = set(repeated(case))
+    known = repeated(case)
     for trace in case.traces:
         for units in units_of(case)[trace.id].values():
             members: list[_Member] = []
             for unit in units:
-                if unit.end_ns - unit.start_ns < MIN_CALL_NS or all(operation(s) in known for s in unit.spans):
+                if unit.end_ns - unit.start_ns < MIN_CALL_NS or all(known.has(span) for span in unit.spans):
                     continue
                 if members and unit.start_ns < members[-1].end_ns:
                     continue
