@@ -1,12 +1,16 @@
-"""One query for a list, then one more for each of its rows."""
+"""One query for a list, then one more for each of its rows; or one command of a cache for each of many keys."""
 
 from __future__ import annotations
 
 import ast
 import re
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from statistics import median
+
+import numpy as np
 
 from microdelay.diagnose import snippet
 from microdelay.diagnose.case import Case
@@ -14,14 +18,17 @@ from microdelay.diagnose.dataflow.flow import DEPENDENT, in_loop
 from microdelay.diagnose.dataflow.source import Module, module, without_await
 from microdelay.diagnose.dependence import followed
 from microdelay.diagnose.edits import NOTHING, Cost, Replace
+from microdelay.diagnose.effects import writes
 from microdelay.diagnose.places import median_per_trace, places
 from microdelay.diagnose.rule import Finding
 from microdelay.spans import DB, Place, Span
+from microdelay.traces.columns import Shape
 from microdelay.traces.model import Trace
 
 NAME = "n-plus-one"
 SUMMARY = "one query for a list, then one more for each of its rows"
 REMEDY = "one query for all rows: IN (…) or a join"
+REMEDY_COMMANDS = "one command for all keys, or one pipeline"
 OVER = frozenset({"slow-query"})
 
 MIN_QUERIES = 3
@@ -30,53 +37,81 @@ MIN_QUERIES = 3
 WORST_ROW_SHARE = 0.2
 """Of each further query's time that one query for all rows may still take, for its rows."""
 
+PIPELINED = frozenset({
+    "GET", "GETEX", "HGET", "HMGET", "HGETALL", "HKEYS", "HVALS", "LRANGE", "LLEN", "SMEMBERS", "SISMEMBER", "SCARD",
+    "ZSCORE", "ZRANGE", "ZCARD", "EXISTS", "TTL", "TYPE", "STRLEN", "SET", "SETEX", "HSET", "SADD", "ZADD", "LPUSH",
+    "RPUSH", "EXPIRE", "DEL", "UNLINK", "INCR", "INCRBY", "HINCRBY", "PUBLISH", "XADD", "XACK",
+})  # fmt: skip
+"""Commands of Redis of which many may be sent at once; a pipeline keeps their order, so writes and messages, too."""
+
 
 def find(case: Case) -> Iterable[Finding]:
-    """Give each query that a loop repeats with other parameters, folded over the traces."""
+    """Give each query or command that a loop repeats with other parameters, folded over the traces."""
+    rows = case.select({DB}, _is_candidate, outermost=True)
+    codes, _ = rows.spans.coded(_asked)
+    fetches = _fetched(case)
     seen: dict[tuple[Place, str], list[tuple[Trace, list[_Query]]]] = defaultdict(list)
-    for trace in case.traces:
-        shapes: dict[tuple[Place, str], list[_Query]] = defaultdict(list)
-        for query in _queries(case.outermost[trace.id]):
-            if query.span.site is not None and str(query.span.attributes["db.query.text"]).upper().startswith("SELECT"):
-                shapes[query.span.site, str(query.span.attributes["db.query.text"])].append(query)
-        for key, queries in shapes.items():
-            if len({query.span.input for query in queries}) >= MIN_QUERIES:
-                seen[key].append((trace, queries))
+    for group in rows.groups(rows.trace, rows.spans.site, codes, least=MIN_QUERIES):
+        if group.spans.site[0] and len(np.unique(group.spans.input)) >= MIN_QUERIES:
+            trace = case.traces[int(group.trace[0])]
+            queries = list(_queries(group.spans, fetches, trace.end_ns))
+            span = queries[0].span
+            assert span.site is not None
+            seen[span.site, _asked(span)].append((trace, queries))
     for (site, text), found in seen.items():
         if not _needs_the_row_before(case, site, found):
             yield _finding(case, site, text, found)
 
 
+def _asked(shape: Shape | Span) -> str:
+    return str(shape.attributes.get("db.query.text") or shape.attributes.get("db.operation.name", ""))
+
+
+def _is_candidate(shape: Shape) -> bool:
+    attributes = shape.attributes
+    if attributes.get("part") is not None:
+        return False
+    if "db.operation.name" in attributes:
+        return attributes["db.operation.name"] in PIPELINED
+    text = str(attributes.get("db.query.text", "")).lstrip().upper()
+    return text.startswith("SELECT") and not writes(Span(0, shape.kind, shape.name, 0, 0, attributes=attributes))
+
+
+@dataclass(slots=True)
 class _Query:
-    """A statement and the fetching of its rows."""
+    """A statement or command, and the fetching of its rows."""
 
-    __slots__ = ("end_ns", "fetches", "span")
-
-    def __init__(self, span: Span) -> None:
-        self.span = span
-        self.end_ns = span.end_ns
-        self.fetches: list[Span] = []
+    span: Span
+    fetches: Sequence[Span] = ()
 
     @property
     def taken_ns(self) -> int:
         return self.span.duration_ns + sum(fetch.duration_ns for fetch in self.fetches)
 
 
-def _queries(spans: Sequence[Span]) -> list[_Query]:
-    queries: list[_Query] = []
-    last: dict[tuple[int, object, object], _Query] = {}
-    for span in spans:
-        if span.kind != DB or "db.query.text" not in span.attributes:
-            continue
-        key = span.activity, span.attributes.get("connection"), span.attributes["db.query.text"]
-        if span.attributes.get("part") == "fetch":
-            if (query := last.get(key)) is not None:
-                query.fetches.append(span)
-                query.end_ns = span.end_ns
-        else:
-            last[key] = _Query(span)
-            queries.append(last[key])
-    return queries
+_Fetches = dict[tuple[int, object, str], list[Span]]
+
+
+def _fetched(case: Case) -> _Fetches:
+    """Give the waits for rows, by activity, connection and statement."""
+    found: _Fetches = defaultdict(list)
+    for _, span in case.pairs(case.select({DB}, lambda shape: shape.attributes.get("part") == "fetch")):
+        found[_cursor(span)].append(span)
+    return found
+
+
+def _cursor(span: Span) -> tuple[int, object, str]:
+    return span.activity, span.attributes.get("connection"), _asked(span)
+
+
+def _queries(spans: Sequence[Span], fetches: _Fetches, end_ns: int) -> Iterator[_Query]:
+    """Give statements of a trace, each with the fetches on its connection until the next one with its text."""
+    made = list(spans)
+    ends = [*(span.start_ns for span in made[1:]), end_ns]
+    for span, until in zip(made, ends, strict=True):
+        waits = fetches.get(_cursor(span), ()) if fetches else ()
+        low = bisect_left(waits, span.end_ns, key=lambda each: each.start_ns)
+        yield _Query(span, waits[low : bisect_left(waits, until, lo=low, key=lambda each: each.start_ns)])
 
 
 def _needs_the_row_before(case: Case, site: Place, found: Sequence[tuple[Trace, Sequence[_Query]]]) -> bool:
@@ -122,17 +157,18 @@ def _finding(case: Case, site: Place, text: str, found: Sequence[tuple[Trace, Se
     line = snippet.loop_line(loop)
     each = [query.taken_ns for _, queries in found for query in queries]
     name = spans[0].name
+    is_command = "db.operation.name" in spans[0].attributes
     return Finding(
         rule=NAME,
         where=site,
         kind=DB,
         what=f"{len(spans) / len(found):.0f} times {name} a trace, {median(each) / 1e6:.1f} ms each"
         + (f", in the loop of line {line}" if line else ""),
-        remedy=REMEDY,
+        remedy=REMEDY_COMMANDS if is_command else REMEDY,
         spans=spans,
         edits=[edit for _, queries in found for edit in _edits(queries)],
         traces=len(found),
-        snippet=_snippet(text),
+        snippet=_of_commands(loop, text) if is_command else _snippet(text),
         places=(site, *((loop,) if loop != site else ()), *_other_lines(places(fetches), site)),
         operations=frozenset({(DB, name)}),
         count=len(spans),
@@ -174,6 +210,21 @@ def _snippet(text: str) -> str:
     return f"# before the loop, once, with all keys; then pick each row's part by {name}\n# {shape}"
 
 
+def _of_commands(loop: Place, command: str) -> str:
+    """Give the loop's commands as one, or as a pipeline."""
+    parsed = module(loop.file)
+    node = parsed.expression(loop) if parsed else None
+    wait = "await " if isinstance(node, ast.Await) else ""
+    if command == "GET":
+        return f"# before the loop, once, with all keys\nvalues = dict(zip(keys, {wait}client.mget(keys)))"
+    head = "async with" if wait else "with"
+    method = {"DEL": "delete", "INCRBY": "incrby"}.get(command, command.lower())
+    return (
+        f"{head} client.pipeline(transaction=False) as pipeline:\n    for each in items:\n"
+        f"        pipeline.{method}(...)  # the command as it is, not awaited\n    answers = {wait}pipeline.execute()"
+    )
+
+
 FIRES = {
     "one query for the orders, then one for the items of each": """
         1 character = 1 ms
@@ -193,6 +244,19 @@ FIRES = {
         main  |[orders ][items][items][items]
         orders: sql SELECT id FROM orders WHERE user = ?
         items: sql SELECT product FROM items WHERE order_id = ?  input=each
+    """,
+    "one look into the cache for each key": """
+        1 character = 1 ms
+        main  |[price][price][price][price]
+        price: command GET  input=each output=each
+    """,
+    "a query, a request and a write for each row: the query is one for all rows": """
+        1 character = 1 ms
+        main  |[orders ][item ][price][save][item ][price][save][item ][price][save]
+        orders: sql SELECT id FROM orders WHERE user = ?
+        item: sql SELECT product FROM items WHERE order_id = ?  input=each
+        price: GET http://prices/of  input=each output=each
+        save: sql INSERT INTO totals VALUES (?)  input=each
     """,
 }
 
@@ -214,6 +278,25 @@ SILENT = {
         orders: sql SELECT id FROM orders WHERE user = ?
         user: sql SELECT name FROM users WHERE id = ?
         stock: sql SELECT amount FROM stock WHERE product = ?
+    """,
+    "the same key of the cache again and again is no list": """
+        1 character = 1 ms
+        main  |[flag ][flag ][flag ][flag ]
+        flag: command GET
+    """,
+    "a key that the value of the one before names": """
+        1 character = 1 ms
+        main  |[next ][next ][next ][next ]
+        next: command GET  at 3 input=each output=each
+---
+def work(cache, key):
+    while key:
+        key = cache.get(key)
+    """,
+    "rows that are locked one by one": """
+        1 character = 1 ms
+        main  |[stock][stock][stock][stock]
+        stock: sql SELECT amount FROM stock WHERE product = ? FOR UPDATE  input=each
     """,
     "rows that are written one by one: their order may matter": """
         1 character = 1 ms
