@@ -9,6 +9,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 End = Callable[[], dict[str, Any]]
@@ -22,11 +23,11 @@ def nothing() -> End:
     return dict
 
 
-def microdelay() -> End:
+def microdelay(max_overhead: float = 0.05) -> End:
     """Record into a file, as `microdelay.start()` does."""
     import microdelay as recorder
 
-    path = recorder.start(os.path.join(tempfile.mkdtemp(), "workload.mdr"))
+    path = recorder.start(os.path.join(tempfile.mkdtemp(), "workload.mdr"), max_overhead=max_overhead)
 
     def end() -> dict[str, Any]:
         from microdelay.record.events import state
@@ -122,6 +123,7 @@ def serve(app: Any) -> None:
 PEERS: dict[str, Callable[[], End]] = {
     "bare": nothing,
     "microdelay": microdelay,
+    "microdelay-whole": partial(microdelay, 1.0),
     "opentelemetry": opentelemetry,
     "sentry": sentry,
     "ddtrace": ddtrace,

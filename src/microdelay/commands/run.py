@@ -12,7 +12,17 @@ from microdelay.commands import _options
 from microdelay.errors import UsageError
 from microdelay.record import launch
 from microdelay.record.layout import MAGIC
-from microdelay.record.settings import OFF, Settings, count, default_path, duration, is_switched_off, share, size
+from microdelay.record.settings import (
+    DEFAULT_MAX_OVERHEAD,
+    OFF,
+    Settings,
+    count,
+    default_path,
+    duration,
+    is_switched_off,
+    share,
+    size,
+)
 
 TYPE_CHECKING = False  # that of typing, which the launcher need not load
 if TYPE_CHECKING:
@@ -52,6 +62,13 @@ def _add_limits(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("for long runs", "see docs/production.md")
     group.add_argument(
         "--sample", type=_read(share), default=1.0, metavar="SHARE", help="keep this share of the traces, e.g. 0.05"
+    )
+    group.add_argument(
+        "--max-overhead",
+        type=_read(share),
+        default=DEFAULT_MAX_OVERHEAD,
+        metavar="SHARE",
+        help="of one core that recording may take; beyond it, not all traces have details (default: 5%%)",
     )
     group.add_argument(
         "--max-size", type=_read(size), default=0, metavar="SIZE", help="go on in a new file at, e.g., 100MB"
@@ -108,6 +125,7 @@ def run(arguments: Namespace) -> int:
         max_bytes=arguments.max_size,
         max_seconds=arguments.max_age,
         keep=arguments.keep,
+        max_overhead=arguments.max_overhead,
     )
     report = [] if arguments.no_report else ["diagnose", output, *_report_options(arguments)]
     launch.execute(program, settings, report)

@@ -19,7 +19,9 @@ from microdelay.diagnose.overlap import without_doubles
 from microdelay.diagnose.price import Fleet
 from microdelay.diagnose.pricing import Floats, Pricing
 from microdelay.diagnose.rule import Finding, Rule, Saving, precedence
+from microdelay.diagnose.weights import percentile
 from microdelay.traces.model import Recording, Trace
+from microdelay.traces.outlined import budget_note, outlined
 
 MIN_SAVING_SHARE = 0.001
 """Of a trace's time that a finding must be able to save: a thousandth is below what can be measured."""
@@ -77,9 +79,15 @@ class Diagnosis:
     chosen: Chosen = field(default_factory=Chosen)
 
     @property
+    def count(self) -> int:
+        """The number of traces, those without details included."""
+        return len(self.traces) + len(outlined(self.recording, self.traces))
+
+    @property
     def warnings(self) -> list[str]:
         """What a reader must know before believing the figures."""
         found = list(self.recording.warnings)
+        found += filter(None, [budget_note(self.recording, self.traces)])
         if self.fidelity > POOR_FIDELITY:
             off = f"{100 * self.fidelity:.0f} %"
             found.append(f"replaying the recording unchanged is off by {off}: take the predictions as rough")
@@ -94,12 +102,13 @@ class Diagnosis:
         return found
 
 
-def stats(values: Sequence[int] | Floats) -> Stats:
-    """Give percentiles and mean; zeros where there is nothing."""
+def stats(values: Sequence[int] | Floats, weights: Floats | None = None) -> Stats:
+    """Give percentiles and mean, each value with its weight if there are any; zeros where there is nothing."""
     if not len(values):
         return Stats(0, 0, 0)
-    p50, p95 = np.percentile(values, (50, 95))
-    return Stats(int(p50), int(p95), int(np.mean(values)))
+    given = np.asarray(values, dtype=float)
+    p50, p95 = (percentile(given, share, weights) for share in (50, 95))
+    return Stats(int(p50), int(p95), int(np.average(given, weights=weights)))
 
 
 def diagnose(
@@ -145,9 +154,9 @@ def diagnose(
         recording=recording,
         traces=traces,
         findings=kept,
-        duration=stats(pricing.recorded),
-        predicted=stats(predictions),
-        possible=stats(possible),
+        duration=_stats(pricing, pricing.recorded),
+        predicted=_stats(pricing, predictions),
+        possible=_stats(pricing, possible),
         saving=pricing.interval(saved),
         fidelity=median,
         fidelity_worst=worst,
@@ -192,7 +201,20 @@ def predicted(found: Diagnosis, findings: Sequence[Finding]) -> Stats:
     """Give what the traces of a diagnosis would take with the remedies of some of its findings only."""
     pricing = found.pricing or Pricing(found.recording, found.traces, [finding.edits for finding in findings])
     saved = pricing.savings([edit for finding in findings for edit in finding.edits])
-    return stats(pricing.recorded - saved["expected"])
+    return _stats(pricing, pricing.recorded - saved["expected"])
+
+
+def _stats(pricing: Pricing, durations: Floats) -> Stats:
+    """Give what durations of the traces with details mean for all: their ratio to those recorded is that of all."""
+    if pricing.standing is None:
+        return stats(durations)
+    known, now = stats(pricing.recorded, pricing.standing), stats(durations, pricing.standing)
+    everyone = stats(pricing.everyone)
+    return Stats(
+        everyone.p50 * now.p50 // max(1, known.p50),
+        everyone.p95 * now.p95 // max(1, known.p95),
+        everyone.mean * now.mean // max(1, known.mean),
+    )
 
 
 def _priced(pricing: Pricing, finding: Finding) -> Finding:
@@ -200,7 +222,7 @@ def _priced(pricing: Pricing, finding: Finding) -> Finding:
     if not finding.edits:
         return finding
     saved = pricing.savings(finding.edits)
-    predicted = stats(pricing.recorded - saved["expected"]).p50
+    predicted = _stats(pricing, pricing.recorded - saved["expected"]).p50
     return replace(finding, saving=pricing.interval(saved), predicted_ns=predicted)
 
 
@@ -228,7 +250,7 @@ def _kept(pricing: Pricing, found: Sequence[Finding]) -> list[Finding]:
     for finding in rest:
         after = pricing.savings([*edits, *finding.edits])
         more = {view: after[view] - before[view] for view in VIEWS}
-        predicted = stats(pricing.recorded - more["expected"]).p50
+        predicted = _stats(pricing, pricing.recorded - more["expected"]).p50
         late = replace(finding, saving=pricing.interval(more), predicted_ns=predicted, after_others=True)
         if _matters(pricing, late):
             kept.append(late)

@@ -17,7 +17,9 @@ from microdelay.diagnose.program import compile_program
 from microdelay.diagnose.replay import fidelity, replay
 from microdelay.diagnose.rule import Saving
 from microdelay.diagnose.sample import MARGIN_NS, WHOLE, Episode, Ints, Lives, donors, drawn, episodes, size_of
+from microdelay.diagnose.weights import weights
 from microdelay.traces.model import Recording, Trace
+from microdelay.traces.outlined import outlined
 
 RESAMPLES = 1000
 """Bootstrap resamples of the traces (Efron & Tibshirani 1993: 1000 are enough for an interval)."""
@@ -46,6 +48,10 @@ class Pricing:
         self._recording = recording
         self._traces = traces
         self.recorded: Floats = np.array([trace.duration_ns for trace in traces], dtype=float)
+        others = outlined(recording, traces)
+        self.standing = weights(traces, others)
+        """How many traces each stands for, where there are others without details."""
+        self.everyone: Floats = np.append(self.recorded, others.duration_ns)
         size = size_of(recording)
         everyone = np.arange(len(traces), dtype=np.int64)
         self._donors: Ints = everyone
@@ -130,6 +136,8 @@ class Pricing:
         """Give the mean saving with its interval: the worst view's lower and the best view's upper bound."""
         if not len(self.sampled):
             return Saving()
+        if self.standing is not None:
+            saved = {view: values * self.standing / self.standing.mean() for view, values in saved.items()}
         low = np.percentile(self._resampled(saved["worst"]), INTERVAL[0])
         high = np.percentile(self._resampled(saved["best"]), INTERVAL[1])
         expected = float(np.mean(saved["expected"]))

@@ -12,6 +12,7 @@ from typing import Any
 
 from microdelay.record import calls
 from microdelay.record.calls import GENERATORS, NOWHERE, Site, locate, recall
+from microdelay.record.details import MUTED, muted, muted_threads, running
 from microdelay.record.events import ACTIVITY, END, now, push, state
 from microdelay.record.trouble import stand_aside
 
@@ -39,6 +40,14 @@ current_task: Callable[[], int] = no_task
 """Gives the activity of the running asyncio task, 0 outside of one; the asyncio probe puts the real one here."""
 
 
+def no_life() -> Any:
+    """Stand in likewise."""
+    return None
+
+
+running_life: Callable[[], Any] = no_life
+"""Gives the `tasks.Life` of the running asyncio task, None outside of one; from the asyncio probe."""
+
 first_id = 0  # activities of earlier recordings have smaller ids
 
 
@@ -62,15 +71,24 @@ def is_known(activity: int) -> bool:
 
 def current() -> int:
     """Give the activity that is running now: the task if there is one, else the work item or thread."""
+    if muted():
+        return MUTED
     activity = current_task() or local.activity
-    return activity if activity > first_id else _adopt_thread()
+    return activity if activity > first_id or activity == MUTED else _adopt_thread()
+
+
+def new() -> int:
+    """Give the id of an activity that begins, of which nothing is said yet."""
+    return next(_ids)
 
 
 def create(kind: str, name: str, parent: int = 0, site: Site = NOWHERE, created_ns: int = 0) -> int:
-    """Begin an activity of `kind` (thread, work, task) and give its id.
+    """Begin an activity of `kind` (thread, work, task) and give its id; one that is muted makes others like it.
 
     Pushes (ACTIVITY, id, kind, name, parent activity, created_ns, invocation, code, offset of the creating call).
     """
+    if parent == MUTED:
+        return MUTED
     activity = next(_ids)
     push((ACTIVITY, activity, kind, name, parent, created_ns or now(), *site))
     return activity
@@ -81,9 +99,13 @@ def waited(frame: FrameType | None, start_ns: int) -> tuple[int, Site]:
 
     A call that waited before remembers both, which spares the questions to the thread and the event loop.
     """
+    if muted():
+        return MUTED, NOWHERE
     user, mark = recall(frame)
     if user is None or mark is None:
         activity = current()
+        if activity == MUTED:
+            return MUTED, NOWHERE
         known = user is not None or calls.beyond is not None
         return activity, locate(user, activity, start_ns) if known else NOWHERE
     lasti = user.f_lasti
@@ -111,7 +133,7 @@ def work_on(activity: int, function: Callable[..., Any], *args: Any) -> Any:
         return function(*args)
     finally:
         local.activity = by_thread[thread] = before
-        if state.on:
+        if state.on and activity != MUTED:
             push((END, activity, start, now()))
 
 
@@ -149,6 +171,8 @@ def adopt(thread: int) -> int:
 def reset_after_fork() -> None:
     """Forget the parent's thread: the child's first wait begins an activity of its own."""
     by_thread.clear()
+    muted_threads.clear()
+    running.set(None)  # a process decides for itself, and a worker may have been forked for many
     local.activity = 0
     local.in_http = False
     local.cause = 0

@@ -16,7 +16,7 @@ from microdelay.record import layout
 from microdelay.record.calls import Site
 from microdelay.record.describing.describe import describe
 from microdelay.record.describing.description import Attributes
-from microdelay.record.events import ACTIVITY, END, INVOKE, RETURN, SAMPLE, STEP, Event, Label
+from microdelay.record.events import ACTIVITY, END, INVOKE, RETURN, ROOT, SAMPLE, STEP, Event, Label
 from microdelay.record.flow import Flow
 
 TYPE_CHECKING = False  # that of typing; with the redaction of statements, this would be loaded at each start
@@ -88,9 +88,7 @@ class Encoder:
         invocation, code, lasti = site
         place = self._site(code, lasti)
         if extra is None:
-            shape = self._shapes.get(label)
-            if shape is None:
-                shape = self._shapes[label] = self._shape(label.kind, label.name, {}, "")
+            shape = self._shapes.get(label) or self._shape_of_label(label)
             self._rows[b"SPAN"] += (span, start, end - start, activity, invocation, place, shape, 0, 0)
             return
         details, error = extra, ""
@@ -102,11 +100,11 @@ class Encoder:
         again: Statement | None = None
         if type(details) is list:
             again, parameters, rows = details
-            shape = self._shapes.get(again)
-            if shape is not None and left <= 0 and not error:
+            known_shape = self._shapes.get(again)
+            if known_shape is not None and left <= 0 and not error:
                 value = hash((again.query, parameters)) or 1  # as `again.fingerprint` does, two calls cheaper
                 given = self._values.get(value) or self._value(value)
-                self._rows[b"SPAN"] += (span, start, end - start, activity, invocation, place, shape, given, 0)
+                self._rows[b"SPAN"] += (span, start, end - start, activity, invocation, place, known_shape, given, 0)
                 return
             details = again.sent(parameters, rows)
         self._tokens_left[place] = left - 1
@@ -130,6 +128,12 @@ class Encoder:
             self._rows[b"FLOW"] += self._flow.rows(span, made.sent, made.received)
         for target in details.get("joins", ()):
             self._rows[b"JOIN"] += (span, target)
+
+    def _shape_of_label(self, label: Label) -> int:
+        made = describe(label.kind, label.name, label.details, with_tokens=False) if label.details is not None else None
+        name, attributes = (label.name, {}) if made is None else (made.name, made.attributes)
+        shape = self._shapes[label] = self._shape_of(label.kind, name, attributes, label.error)
+        return shape
 
     def _shape_of(self, kind: str, name: str, attributes: Attributes, error: str) -> int:
         key = kind, name, error, marshal.dumps(attributes, 2)
@@ -225,6 +229,11 @@ class Encoder:
         row = activity, start, end - start, *measured
         self._rows[b"SAMP"] += (*row, invocation, self._site(code, lasti), self._text(package), self._text(call))
 
+    def _root(self, event: Event) -> None:
+        _, label, start, end, kinds = event
+        shape = self._shapes.get(label) or self._shape_of_label(label)
+        self._rows[b"ROOT"] += (start, end - start, shape, kinds)
+
     _encode: ClassVar[dict[int, Callable[[Encoder, Event], None]]] = {
         INVOKE: _invoke,
         RETURN: _return,
@@ -232,6 +241,7 @@ class Encoder:
         END: _end,
         STEP: _step,
         SAMPLE: _sample,
+        ROOT: _root,
     }
 
 

@@ -22,6 +22,7 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "MAX_AGE": ("max_seconds", duration),
     "KEEP": ("keep", count),
     "FOLLOW": ("follow", switch),
+    "MAX_OVERHEAD": ("max_overhead", share),
 }
 
 

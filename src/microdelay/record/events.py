@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-INVOKE, RETURN, ACTIVITY, END, STEP, SAMPLE = range(6)
+INVOKE, RETURN, ACTIVITY, END, STEP, SAMPLE, ROOT = range(7)
 
 now = time.perf_counter_ns
 cpu_now = time.thread_time_ns
@@ -26,16 +26,18 @@ recorder's memory ends at some 30 MB."""
 
 
 class Label:
-    """What the spans of one wrapper have in common: `kind` and `name`.
+    """What the spans of one wrapper have in common: `kind` and `name`, of the root of a trace `details`, too.
 
     `slow` tells whether the last of them was long enough for two readings of the thread's CPU clock (1.5 µs).
     """
 
-    __slots__ = ("kind", "name", "slow")
+    __slots__ = ("details", "error", "kind", "name", "slow")
 
-    def __init__(self, kind: str, name: str) -> None:
+    def __init__(self, kind: str, name: str, details: dict[str, Any] | None = None, error: str = "") -> None:
         self.kind = kind
         self.name = name
+        self.details = details
+        self.error = error
         self.slow = True
 
 

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, overload
 
-from microdelay.record.events import now, state
-from microdelay.record.measure import NO_CPU, record
+from microdelay.record import roots
+from microdelay.record.details import Trace
+from microdelay.record.events import Label, now, state
+from microdelay.record.measure import NO_CPU, label_of, record
 from microdelay.spans import INTERNAL, TRACE
 
 P = ParamSpec("P")
@@ -21,16 +23,19 @@ class span:  # noqa: N801  # reads as a function: with microdelay.span("name")
     `attributes` are written as they are: strings, numbers and booleans; keep secrets out of them.
     """
 
-    __slots__ = ("_attributes", "_kind", "_name", "_start")
+    __slots__ = ("_attributes", "_kind", "_name", "_start", "_trace")
 
     def __init__(self, name: str, *, kind: str = INTERNAL, **attributes: str | float | bool) -> None:
         self._name = name
         self._kind = kind
         self._attributes = attributes
         self._start = 0
+        self._trace: Trace | None = None
 
     def __enter__(self) -> span:
         if state.on:
+            if self._kind == TRACE:
+                self._trace = roots.begin(TRACE, self._name)
             self._start = now()
         return self
 
@@ -39,7 +44,12 @@ class span:  # noqa: N801  # reads as a function: with microdelay.span("name")
     ) -> None:
         if self._start:
             # The clock of the thread's processor time is not read: it would cost as much as all the rest.
-            record(self._kind, self._name, self._start, now(), NO_CPU, self._attributes, error)
+            end = now()
+            record(self._kind, self._name, self._start, end, NO_CPU, self._attributes, error)
+            if self._trace is not None:
+                failure = "" if error is None else type(error).__name__
+                label = Label(TRACE, self._name, self._attributes, failure) if self._attributes or failure else None
+                roots.end(self._trace, label or label_of(TRACE, self._name), self._start, end)
 
 
 @overload

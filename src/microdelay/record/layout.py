@@ -53,6 +53,8 @@ TABLES: dict[bytes, tuple[str, ...]] = {
         "activity", "start_ns", "lasted_ns", "cpu_ns", "clock_ns", "late_ns", "looks", "flags", "invocation", "site",
         "package", "call",
     ),
+    # a trace of which only the root is recorded, and bits for the kinds of all its roots (`ROOT_KINDS`)
+    b"ROOT": ("start_ns", "duration_ns", "shape", "kinds"),
 }  # fmt: skip
 
 TEXT_COLUMNS = frozenset({"file", "function", "kind", "name", "attributes", "error", "on", "package", "call"})
@@ -70,6 +72,9 @@ DELTAS = frozenset({
 
 LENT = 1 << 39
 """Added to the number of an activity that belongs to the process which started this one: a call handed over to it."""
+
+ROOT_KINDS = {"agent": 1, "server": 2, "trace": 4}
+"""Bits for the kinds of roots that a trace has (`kinds` of ROOT)."""
 
 STILL, PROBED = 1, 2
 """Flags of a sample: the innermost frame stood at one instruction all the time; a probe's wrapper is on the stack."""

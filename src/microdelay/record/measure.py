@@ -13,6 +13,7 @@ from typing import Any
 
 from microdelay.record.activities import current, waited
 from microdelay.record.calls import NOWHERE, Site
+from microdelay.record.details import MUTED, muted
 from microdelay.record.events import Label, cpu_now, now, push_span, state
 from microdelay.record.patches import unnoticed
 from microdelay.record.trouble import stand_aside
@@ -63,10 +64,12 @@ def record(  # called once a span: by position is cheapest
     The call site is looked up here, after the wait: the frames are the same ones as before it, and a call that turns
     out too short to keep has cost nothing.
     """
-    if not state.on:
+    if not state.on or muted():
         return
     try:
         activity, site = (current(), NOWHERE) if depth < 0 else waited(_above(depth + 2), start_ns)
+        if activity == MUTED:
+            return
         extra: Any = details or None
         if cpu is not NO_CPU or error is not None:
             extra = details, *cpu, "" if error is None else type(error).__name__
@@ -114,6 +117,12 @@ def timed(
     may_be_slow = not floor_ns
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if muted():
+            try:
+                return function(*args, **kwargs)
+            except BaseException as error:
+                hide(error)
+                raise
         cpu_start = cpu_now() if label.slow else -1
         start_ns = now()
         try:
@@ -142,6 +151,12 @@ def timed_async(
     label = Label(kind, name)
 
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if muted():
+            try:
+                return await function(*args, **kwargs)
+            except BaseException as error:
+                hide(error)
+                raise
         start_ns = now()
         try:
             result = await function(*args, **kwargs)
@@ -170,7 +185,7 @@ def _finish(  # called once a span: by position is cheapest
     kwargs: dict[str, Any],
     error: BaseException | None,
 ) -> None:
-    if not state.on:
+    if not state.on or muted():
         return
     extra: Any = None
     try:
@@ -180,6 +195,8 @@ def _finish(  # called once a span: by position is cheapest
         stand_aside(f"describe {label.name or label.kind}", problem)
     try:  # as `record` does, one call cheaper
         activity, site = waited(_above(3), start_ns)
+        if activity == MUTED:
+            return
         if cpu_start >= 0 or error is not None:
             cpu_end = cpu_now() if cpu_start >= 0 else -1
             extra = extra or NO_DETAILS, cpu_start, cpu_end, "" if error is None else type(error).__name__
@@ -199,6 +216,6 @@ def record_at(
     failure: str = "",
 ) -> None:
     """Queue one span whose activity and call site were looked up before (`activities.waited`)."""
-    if state.on:
+    if state.on and activity != MUTED:
         extra: Any = (details, *NO_CPU, failure) if failure else details or None
         push_span((label_of(kind, name), start_ns, end_ns, activity, site, extra))

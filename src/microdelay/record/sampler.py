@@ -15,6 +15,7 @@ from typing import Any
 
 from microdelay.record import activities, calls
 from microdelay.record.background import Background
+from microdelay.record.details import MUTED, muted_threads
 from microdelay.record.events import SAMPLE, cpu_now, now, push, state
 from microdelay.record.layout import PROBED, STILL
 from microdelay.record.packages import OURS, package_of
@@ -159,6 +160,11 @@ class Sampler:
             "late_ns": self._late_ns,
         }
 
+    @property
+    def spent_ns(self) -> int:
+        """Processor time of the thread."""
+        return self._spent_ns
+
     def _run(self) -> None:
         before, cpu_before = now(), cpu_now()
         spent, awake = self._spent_ns, self._awake_ns
@@ -231,6 +237,10 @@ class Sampler:
         user, package, called, is_probed, is_work = self._walk(frame)
         task = running_tasks.get(thread)
         task_activity = task() if task is not None else 0
+        if MUTED in (task_activity, activities.by_thread.get(thread)) or thread in muted_threads:
+            seen.is_idle = True
+            seen.leave()
+            return
         # A library's own thread is nobody's. What a probe times in a thread is told by the probe; of a task that runs
         # it tells only what it waits for.
         seen.is_idle = not task_activity and (is_probed or (user is None and not is_work))

@@ -9,7 +9,8 @@ from __future__ import annotations
 import heapq
 from typing import Any, Protocol
 
-from microdelay.record.events import ACTIVITY, END, INVOKE, RETURN, Event, Label
+from microdelay.record.events import ACTIVITY, END, INVOKE, RETURN, ROOT, Event, Label
+from microdelay.record.layout import ROOT_KINDS
 from microdelay.spans import AGENT, SERVER, TRACE
 
 SLOWEST = 20
@@ -88,6 +89,9 @@ class Sampling:
             self._hold(activity, event[3], event)
             self._leave(activity)
             return
+        elif kind == ROOT:
+            self._take_root(event)
+            return
         self._hold(activity, time_ns, event)
 
     def add_span(self, label: Label, start: int, end: int, activity: int, site: Any, extra: Any) -> None:
@@ -97,6 +101,15 @@ class Sampling:
         if rank and rank >= self._rank:
             self._rank = rank
             self._decide(activity, start, end)
+
+    def _take_root(self, event: Event) -> None:
+        """Take a trace of which there is nothing but its root."""
+        rank = max(RANKS[kind] for kind, bit in ROOT_KINDS.items() if event[4] & bit)
+        if rank >= self._rank:
+            self._rank = rank
+            self._seen += 1
+            if self._is_kept(event[3] - event[2]):
+                self.sink.add(event)
 
     def release(self) -> None:
         """Hand on all that is held: it belongs to no trace, or to one that has no end."""

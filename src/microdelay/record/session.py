@@ -8,7 +8,8 @@ import sys
 import threading
 from typing import Any
 
-from microdelay.record import activities, calls, forking, handover, meta, patches
+from microdelay.record import activities, budget, calls, forking, handover, meta, patches
+from microdelay.record.budget import Budget
 from microdelay.record.encode import position
 from microdelay.record.ending import Ending
 from microdelay.record.events import QUEUE_LIMIT, now, state
@@ -53,7 +54,7 @@ class Session:
         self.writer = Writer(output, settings, self.meta, self.done, create=not handed)
         self.importer = Importer()
         self.ending = Ending(self.terminate)
-        self.writer.look = self.ending.look
+        self.writer.look = self._look
         self.sampler = Sampler() if settings.sampler else None
 
     def begin(self) -> None:
@@ -61,6 +62,7 @@ class Session:
         state.queue.clear()
         state.dropped = 0
         state.troubles.clear()
+        self._use_budget()
         self.writer.start()
         state.on = True
         self.importer.install_loaded()
@@ -78,6 +80,20 @@ class Session:
         patches.restore_all()
         self.ending.uninstall()
         self.writer.finish()
+        budget.use(None)
+
+    def _use_budget(self) -> None:
+        share, root = self.settings.max_overhead, self.settings.trace_root
+        # The calls of a function that is the unit of work are found while they run, not declared where they begin.
+        budget.use(Budget(share, self._own_cpu) if share < 1 and not root else None)
+
+    def _own_cpu(self) -> int:
+        return self.writer.cpu_ns + (self.sampler.spent_ns if self.sampler is not None else 0)
+
+    def _look(self) -> None:
+        self.ending.look()
+        if budget.current is not None:
+            budget.current.spent(self.writer.spans, self.writer.events)
 
     def done(self) -> Facts:
         """Give what the end of the recording says."""
@@ -88,7 +104,7 @@ class Session:
             "troubles": state.troubles,
             "probes": sorted(self.importer.installed),
             "sampler": self.sampler.facts() if self.sampler is not None else {},
-        }
+        } | ({"budget": budget.current.facts()} if budget.current is not None else {})
 
     def origin(self, depth: int) -> Facts:
         """Say what runs here and now, for the child that it starts; `depth` frames above this one stands the start."""
@@ -97,7 +113,7 @@ class Session:
             os.path.abspath(code.co_filename), position(code, lasti)[0], code.co_qualname, *position(code, lasti)[1:],
         ]  # fmt: skip
         return {
-            "process": self.process, "activity": activity, "invocation": invocation, "place": place,
+            "process": self.process, "activity": max(0, activity), "invocation": invocation, "place": place,
             "created_ns": now(),
         }  # fmt: skip
 
@@ -165,6 +181,7 @@ class Session:
         state.dropped = 0
         state.troubles = {}
         self.writer.follow(self.meta)
+        self._use_budget()
         self.ending.after_fork(follows=True)
         if self.sampler is not None:
             self.sampler = Sampler()
@@ -196,6 +213,8 @@ def start(path: str | os.PathLike[str] = "", **asked: Unpack[Options]) -> str:
     - `sampler` (True): a thread looks at what the others do; without it processor time has no lines, and waits that no
       probe knows have no name
     - `sample` (1.0): the share of whole traces to keep, above 0 and up to 1
+    - `max_overhead` (0.05): the share of one core that recording may take; beyond it only some traces have details, up
+      to 1 (all have them)
     - `max_bytes` and `max_seconds` (0): the recording then goes on in a new file, with `keep` (1) older ones beside it
       (`path.1`, `path.2`, ...)
     - `command` (that of the process): what the recording says that it is of

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         follow: bool
         keep: int
         max_bytes: int
+        max_overhead: float
         max_seconds: float
         recording: str
         sample: float
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 DEFAULT_MAX_BYTES = 1_000_000_000
 """A recording stops here unless it rotates, so that a forgotten one does not fill the disk."""
+
+DEFAULT_MAX_OVERHEAD = 0.05
+"""Of one core, that recording may take: what a service can spare."""
 
 MIN_BYTES = 100_000
 """Below this a file holds little more than what each must begin with."""
@@ -39,8 +43,8 @@ _SECONDS = {"": 1, "S": 1, "M": 60, "MIN": 60, "H": 3600, "D": 86400}
 
 
 _DEFAULTS: dict[str, Any] = {
-    "command": (), "follow": True, "keep": 1, "max_bytes": 0, "max_seconds": 0, "recording": "", "sample": 1.0,
-    "sampler": True, "trace_root": "", "user_code": (),
+    "command": (), "follow": True, "keep": 1, "max_bytes": 0, "max_overhead": DEFAULT_MAX_OVERHEAD, "max_seconds": 0,
+    "recording": "", "sample": 1.0, "sampler": True, "trace_root": "", "user_code": (),
 }  # fmt: skip
 
 
@@ -55,6 +59,7 @@ class Settings:
     follow: bool
     keep: int
     max_bytes: int
+    max_overhead: float
     max_seconds: float
     path: str
     recording: str
@@ -69,8 +74,9 @@ class Settings:
         self.path = path
         for name, value in (_DEFAULTS | dict(asked)).items():
             setattr(self, name, value)
-        if not 0 < self.sample <= 1:
-            raise ValueError(f"sample={self.sample!r} is not above 0 and up to 1")
+        for name in ("max_overhead", "sample"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"{name}={getattr(self, name)!r} is not above 0 and up to 1")
         for name in ("keep", "max_bytes", "max_seconds"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)!r} is below 0")

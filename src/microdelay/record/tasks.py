@@ -7,7 +7,8 @@ from types import CodeType, CoroutineType
 from typing import Any
 
 from microdelay.record import activities, calls
-from microdelay.record.events import END, STEP, push
+from microdelay.record.details import MUTED, muted
+from microdelay.record.events import ACTIVITY, END, STEP, now, push
 
 COALESCE_NS = 50_000
 """A task that waits for less is taken to have run on: its wait is not worth an event."""
@@ -19,19 +20,50 @@ TRAPS = frozenset({"_real_async_yield", "_async_yield", "wait_task_rescheduled"}
 """Functions in which every task of trio waits, whatever for."""
 
 
+Birth = tuple[str, int, calls.Site, int]
+"""Of a task: its coroutine's name, its creator, the site there, created_ns."""
+
+
 class Life:
-    """What is known of a task between two of its steps."""
+    """What is known of a task between two of its steps. Nothing of it is queued before its `birth` is told.
 
-    __slots__ = ("begun", "cause", "group", "id", "ready", "run_end", "run_start")
+    While it `is_quiet` it works for a trace without details; if that is all that it `was`, nothing is ever queued.
+    """
 
-    def __init__(self, activity: int) -> None:
+    __slots__ = ("begun", "birth", "cause", "group", "id", "is_quiet", "ready", "run_end", "run_start", "was_quiet")
+
+    def __init__(self, activity: int, birth: Birth, is_quiet: bool = False) -> None:
         self.id = activity
+        self.birth: Birth | None = birth
+        self.is_quiet = self.was_quiet = is_quiet
         self.begun = 0  # start of the first step
         self.run_start = 0  # start of the run that is not written yet
         self.run_end = 0
         self.ready = 0
         self.cause = 0
         self.group: Iterable[Any] = ()  # tasks that it waits for through something else than a future of theirs
+
+    def tell(self) -> None:
+        """Say that it was created."""
+        if self.birth is not None:
+            name, parent, site, created_ns = self.birth
+            self.birth = None
+            push((ACTIVITY, self.id, "task", name, parent, created_ns, *site))
+
+    def hush(self, at: int) -> None:
+        """Fall silent at `at`, in the middle of a step, for a trace without details."""
+        if not self.begun:
+            self.begun = self.run_start = at
+        self.run_end = at
+        self.is_quiet = self.was_quiet = True
+
+    def speak(self, at: int) -> None:
+        """Go on at `at`; what it did meanwhile is a wait."""
+        self.is_quiet = False
+        if self.birth is None and self.run_start:
+            push((STEP, self.id, self.run_start, self.run_end, at, 0, 0, *calls.NOWHERE, "trace without details", ()))
+        self.begun = self.begun or at
+        self.run_start = at
 
     def steps(self, coroutine: Any, start: int) -> None:
         """Note that a step begins; a wait before it that was too short to matter is taken for a part of the run."""
@@ -47,6 +79,7 @@ class Life:
         Pushes (STEP, activity, run's start_ns, run's end_ns, resumed_ns, ready_ns, cause, invocation, code, offset,
         what was awaited, activities that were awaited).
         """
+        self.tell()
         is_long = start - self.run_end >= WALK_NS
         site, awaited = self._suspended_at(coroutine) if is_long else (calls.NOWHERE, "await")
         push((STEP, self.id, self.run_start, self.run_end, start, self.ready, self.cause, *site, awaited, joins))
@@ -54,11 +87,15 @@ class Life:
 
     def gives_way(self, child: Life, start: int, end: int, site: calls.Site) -> None:
         """Write that a child which began at once, from `start` to `end`, ran in the middle of this task's step."""
+        self.tell()
         push((STEP, self.id, self.run_start, start, end, end, child.id, *site, "eager task", ()))
         self.run_start = end
 
     def ends(self, end: int) -> None:
         """Write the last run, and with it the end: pushes (END, activity, start_ns, end_ns, last run's start_ns)."""
+        if self.is_quiet or (self.was_quiet and self.birth is not None):
+            return
+        self.tell()
         push((END, self.id, self.begun, end, self.run_start))
 
     def _suspended_at(self, waiting: Any) -> tuple[calls.Site, str]:
@@ -88,4 +125,4 @@ class Life:
 def created(coroutine: Any, parent: int = 0, site: calls.Site = calls.NOWHERE, created_ns: int = 0) -> Life:
     """Begin the life of a task that was created at `site` in `parent`."""
     name = getattr(coroutine, "__qualname__", "") or type(coroutine).__name__
-    return Life(activities.create("task", name, parent, site, created_ns))
+    return Life(activities.new(), (name, parent, site, created_ns or now()), parent == MUTED or bool(muted()))

@@ -16,7 +16,7 @@ from microdelay.record import layout
 from microdelay.record.background import END_SECONDS, Background
 from microdelay.record.continuity import Continuity
 from microdelay.record.encode import Encoder
-from microdelay.record.events import Label, gatherers, state
+from microdelay.record.events import Label, cpu_now, gatherers, state
 from microdelay.record.output import FullError, Output
 from microdelay.record.sampling import Sampling, Sink
 from microdelay.record.settings import Settings
@@ -68,6 +68,10 @@ class Writer:
         self._unwritten = 0
         self.failure = ""
         """Why nothing more could be written, such as `No space left on device`; "" while it can."""
+        self.spans = self.events = 0
+        """Taken from the queue so far."""
+        self.cpu_ns = 0
+        """Processor time of the thread."""
         if create:
             output.append(layout.MAGIC + self._opening())
         elif "token" in meta:  # whose parent waits for a sign
@@ -159,8 +163,11 @@ class Writer:
         self._output.close()
 
     def _run(self) -> None:
+        cpu = cpu_now()
         while self._thread.goes_on_after(FLUSH_SECONDS):
             self.flush()
+            self.cpu_ns += cpu_now() - cpu
+            cpu = cpu_now()
             if self.look is not None:
                 self.look()
 
@@ -226,19 +233,22 @@ class Writer:
         """Encode at least `count` items of the queue, or all, and give how many."""
         queue = state.queue
         take, add, add_span = queue.popleft, self._sink.add, self._sink.add_span
-        done = 0
+        done = spans = 0
         while done < count:
             item = take()
             done += 1
             try:
                 if type(item) is Label:
                     done += SPAN_ITEMS - 1
+                    spans += 1
                     add_span(item, take(), take(), take(), take(), take())
                 else:
                     add(item)
             except Exception as error:
                 state.dropped += 1
                 stand_aside("encode", error)
+        self.spans += spans
+        self.events += done - SPAN_ITEMS * spans
         return done
 
     def _end(self, seconds: float) -> None:

@@ -16,6 +16,7 @@ from microdelay.diagnose.accounts import UNEXPLAINED, Accounts
 from microdelay.report.text import write
 from microdelay.report.units import duration, libraries, short_path
 from microdelay.traces.model import Recording, Trace
+from microdelay.traces.outlined import budget_note, outlined
 
 SCHEMA = "microdelay.coverage/1"
 
@@ -33,6 +34,11 @@ class Coverage:
     recording: Recording
     traces: Sequence[Trace]
     accounts: Accounts
+
+    @property
+    def count(self) -> int:
+        """The number of traces, those without details included, which have no accounts."""
+        return len(self.traces) + len(outlined(self.recording, self.traces))
 
     @property
     def total_ns(self) -> int:
@@ -55,7 +61,8 @@ class Coverage:
             "events_per_second": round(events / (length / 1e9)) if length else 0,
             "length_ns": length,
             "sampler": dict(done.get("sampler", {})),
-            "warnings": list(self.recording.warnings),
+            "budget": dict(done.get("budget", {})),
+            "warnings": [*self.recording.warnings, *filter(None, [budget_note(self.recording, self.traces)])],
         }
 
 
@@ -64,7 +71,8 @@ def data(found: Coverage) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "recording": found.recording.path,
-        "traces": len(found.traces),
+        "traces": found.count,
+        "detailed_traces": len(found.traces),
         "total_ns": found.total_ns,
         "accounts_ns": dict(found.accounts.total),
         "unexplained_share": found.accounts.unexplained_share,
@@ -95,10 +103,12 @@ def _head(found: Coverage) -> RenderableType:
     count = len(found.traces)
     mean = found.total_ns // count if count else 0
     text = Text.assemble(
-        ("microdelay", "bold"), f"  {short_path(found.recording.path)}  ·  ", f"{count:,} trace{'s' * (count != 1)}, "
+        ("microdelay", "bold"),
+        f"  {short_path(found.recording.path)}  ·  ",
+        f"{found.count:,} trace{'s' * (found.count != 1)}, ",
     )
     text.append(f"{duration(mean)} each on average\n")
-    return Group(Text(), text, *(Text(f"! {warning}", "yellow") for warning in found.recording.warnings))
+    return Group(Text(), text, *(Text(f"! {warning}", "yellow") for warning in found.facts["warnings"]))
 
 
 def _accounts(found: Coverage) -> Table:
@@ -145,7 +155,14 @@ def _facts(found: Coverage) -> Table:
     table.add_row("events", f"{facts['events_per_second']:,} a second")
     table.add_row("dropped", f"{facts['dropped']:,} events" if facts["complete"] else "unknown: the program was killed")
     table.add_row("sampled", _sampled(facts["sampler"]))
+    if facts["budget"]:
+        table.add_row("overhead", _spent(facts["budget"]))
     return table
+
+
+def _spent(budget: Mapping[str, Any]) -> str:
+    share = 100 * budget["cost_ns"] / (budget["wall_ns"] or 1)
+    return f"recording took some {share:.1f} % of a core, of {100 * budget['share']:g} % that it may take"
 
 
 def _sampled(sampler: Mapping[str, Any]) -> str:

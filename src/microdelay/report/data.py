@@ -21,7 +21,8 @@ def diagnosis(found: Diagnosis) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "recording": found.recording.path,
-        "traces": len(found.traces),
+        "traces": found.count,
+        "detailed_traces": len(found.traces),
         "trace_names": sorted({trace.name for trace in found.traces}),
         "duration_ns": asdict(found.duration),
         "predicted_ns": asdict(found.predicted),

@@ -57,7 +57,7 @@ def render(found: Diagnosis, file: IO[str], show_ignored: bool = False) -> None:
 def _head(found: Diagnosis) -> RenderableType:
     program = " ".join(found.recording.meta.get("command", ())) or short_path(found.recording.path)
     names = sorted({trace.name for trace in found.traces})
-    traces = f"{len(found.traces):,} trace{'s' if len(found.traces) != 1 else ''} of {', '.join(names[:3])}"
+    traces = f"{found.count:,} trace{'s' if found.count != 1 else ''} of {', '.join(names[:3])}"
     title = Text.assemble(("microdelay", "bold"), "  ", program, "  ·  ", traces)
     lines = [title, Text(), _summary(found)]
     if found.saving.expected:

@@ -10,6 +10,7 @@ from microdelay.traces.columns import Codes, LazyShapes, Shape, Spans, SpanTable
 from microdelay.traces.contents import Contents, Table
 from microdelay.traces.index import Groups, Index, Ints
 from microdelay.traces.model import Recording
+from microdelay.traces.outlines import Outlines
 from microdelay.traces.records import Places, Texts, column
 from microdelay.traces.settle import begun, ended, of_creators, settled
 from microdelay.traces.tables import Activities, Activity, Invocations, Samples, Steps
@@ -59,6 +60,7 @@ class _Builder:
             done=done,
             warnings=tuple(self._processes.warnings()),
             samples=samples,
+            outlines=self._outlines(),
         )
 
     def _text(self, index: int) -> str:
@@ -126,13 +128,13 @@ class _Builder:
     def _shapes(self, used: Ints) -> tuple[LazyShapes, Ints, Codes]:
         """Give the shapes, the place in a template that each stands at (0: none), and which of them spans have."""
         rows = self._contents.table(b"SHAP")
-        index = Index(rows["shape"])
+        index = self._shape_index = Index(rows["shape"])
         columns = [list(map(self._text, rows[name].tolist())) for name in ("kind", "name", "attributes", "error")]
         kinds, names, attributes, errors = columns
         firsts = np.where(rows["first"] != 0, index.rows(rows["first"]), -1)
         if np.any((firsts < 0) & (rows["first"] != 0)):
             raise LookupError("a shape adds to one that is not there")
-        shapes = LazyShapes(kinds, names, firsts, attributes, errors)
+        shapes = self._lazy_shapes = LazyShapes(kinds, names, firsts, attributes, errors)
         shape = index.rows(used)
         if np.any(shape < 0):
             raise LookupError("a span is of a shape that is not there")
@@ -142,6 +144,14 @@ class _Builder:
             if named[each] or (firsts[each] >= 0 and named[firsts[each]]):
                 templates[each] = self._places.code(_template(shapes[each]))
         return shapes, templates, shape.astype(np.int32)
+
+    def _outlines(self) -> Outlines:
+        """Give the roots of traces without details; after the spans, with which they share shapes."""
+        rows = self._contents.table(b"ROOT")
+        shape = self._shape_index.rows(rows["shape"])
+        if np.any(shape < 0):
+            raise LookupError("a root is of a shape that is not there")
+        return Outlines(rows["start_ns"], rows["duration_ns"], shape, rows["kinds"], self._lazy_shapes)
 
     def _invocations(self) -> Invocations:
         made, returns = self._contents.table(b"INVO"), self._contents.table(b"RETN")

@@ -14,6 +14,7 @@ from microdelay.spans import Span
 from microdelay.traces.columns import Spans
 from microdelay.traces.index import Groups, Ints
 from microdelay.traces.lanes import Children, Lanes, Parents, SpansById
+from microdelay.traces.outlines import Outlines
 from microdelay.traces.records import Lane
 from microdelay.traces.tables import (
     Activities,
@@ -52,6 +53,8 @@ class Recording:
     sources: Mapping[str, str] = field(default_factory=dict)
     path: str = ""
     samples: Mapping[int, Sequence[Sample]] = field(default_factory=dict)
+    outlines: Outlines = field(default_factory=Outlines)
+    """Traces without details, which the recorder's budget did not allow; see `outlined`."""
 
     def __post_init__(self) -> None:
         spans = Spans.of(self.spans).whole()

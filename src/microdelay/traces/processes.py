@@ -138,6 +138,8 @@ class Processes:
             return self.first.done
         sampled = [end["sampling"] for end in ends if "sampling" in end]
         totals = {key: sum(each[key] for each in sampled) for key in ("seen", "sampled", "slow")}
+        budgets = [end["budget"] for end in ends if "budget" in end]
+        budget = {key: sum(each[key] for each in budgets) for key in ("traces", "detailed", "cost_ns", "wall_ns")}
         troubles: dict[str, int] = {}
         for end in ends:
             for where, count in end.get("troubles", {}).items():
@@ -152,6 +154,7 @@ class Processes:
                 "troubles": troubles,
             }
             | ({"sampling": sampled[0] | totals} if sampled else {})
+            | ({"budget": budgets[0] | budget} if budgets else {})
         )
 
     def activities(self) -> dict[int, Activity]:

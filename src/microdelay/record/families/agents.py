@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Generator
 from typing import Any
 
-from microdelay.record import activities, redact
+from microdelay.record import activities, redact, roots
 from microdelay.record.describing import describe as describing
 from microdelay.record.describing import units
-from microdelay.record.events import now, state
+from microdelay.record.events import Label, now, state
 from microdelay.record.measure import NO_CPU, Details, hide, record
 from microdelay.record.patches import unnoticed
 from microdelay.record.trouble import stand_aside
@@ -54,11 +54,12 @@ def named(who: object) -> str:
 class Turn:
     """A turn that is taken piece by piece, as its consumer asks for it."""
 
-    __slots__ = ("_activity", "_agent", "_start")
+    __slots__ = ("_activity", "_agent", "_start", "_trace")
 
     def __init__(self, agent: object) -> None:
         self._agent = agent
         self._activity = 0
+        self._trace = roots.begin(AGENT, named(agent))
         self._start = now()
         if state.on:
             try:
@@ -71,14 +72,39 @@ class Turn:
 
         One that was handed from thread to thread, or closed by the garbage collector, stands on no activity's line.
         """
-        if not state.on or not self._activity:
+        trace, ended = self._trace, None if isinstance(error, GeneratorExit) else error
+        if trace:
+            failure = "" if ended is None else type(ended).__name__
+            roots.end(trace, Label(AGENT, TURN, turn(self._agent), failure), self._start, now())
             return
+        if state.on and self._activity:
+            self._record(ended, depth + 1)
+        if trace is not None:
+            roots.end(trace)
+
+    def _record(self, ended: BaseException | None, depth: int) -> None:
         try:
             if activities.current() == self._activity:
-                ended = None if isinstance(error, GeneratorExit) else error
                 record(AGENT, TURN, self._start, now(), NO_CPU, turn(self._agent), ended, depth + 1)
         except Exception as problem:
             stand_aside("agent's turn", problem)
+
+
+def called(run: Callable[..., Any], who: Callable[[tuple[Any, ...], dict[str, Any]], object]) -> Callable[..., Any]:
+    """Wrap a coroutine function that is a turn of the agent that `who` finds in its arguments."""
+
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        taken = Turn(who(args, kwargs))
+        try:
+            result = await run(*args, **kwargs)
+        except BaseException as error:
+            hide(error)
+            taken.finish(error)
+            raise
+        taken.finish()
+        return result
+
+    return unnoticed(wrapper, run)
 
 
 def streamed(stream: Callable[..., Any]) -> Callable[..., Any]:

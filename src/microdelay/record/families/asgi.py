@@ -28,7 +28,7 @@ def recorded(call: Callable[..., Any]) -> Callable[..., Any]:
         request = None
         try:
             if state.on and isinstance(scope, dict) and scope.get("type") == "http" and KEY not in scope:
-                request = scope[KEY] = Request(scope.get("method"), scope.get("scheme"))
+                request = scope[KEY] = Request(scope.get("method"), scope.get("scheme"), scope.get("path"))
                 send = _noting(send, request)
             result = await call(self, scope, receive, send)
         except BaseException as error:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from microdelay.record import roots
 from microdelay.record.describing import describe as describing
 from microdelay.record.describing import units
-from microdelay.record.events import cpu_now, now
-from microdelay.record.measure import NO_CPU, Details, hide, record
+from microdelay.record.events import Label, cpu_now, now
+from microdelay.record.measure import MAX_LABELS, NO_CPU, Details, hide, record
 from microdelay.record.patches import Wrap, unnoticed
 from microdelay.record.trouble import stand_aside
 from microdelay.spans import SERVER
@@ -26,15 +27,25 @@ MAX_ROUTE_CHARACTERS = 200
 """A template is as long as a line of the program."""
 
 
+_NUMBERS = str.maketrans("", "", "0123456789abcdefABCDEF-")
+"""Takes what identifiers are made of out of a path: what is left of those of one endpoint is nearly always the same."""
+
+_labels: dict[tuple[object, ...], Label] = {}
+
+
 class Request:
     """One request that is being answered, from its arrival until the last of the answer is sent.
 
-    Of one that has a thread to itself (`in_thread`) the processor time is known.
+    Of one that has a thread to itself (`in_thread`) the processor time is known. One without a `path`, which may turn
+    out to be none, begins no trace.
     """
 
-    __slots__ = ("_announced", "_cpu", "_prefix", "ended", "method", "route", "scheme", "start", "status")
+    __slots__ = ("_announced", "_cpu", "_prefix", "_trace", "ended", "method", "route", "scheme", "start", "status")
 
-    def __init__(self, method: object, scheme: object, in_thread: bool = False) -> None:
+    def __init__(self, method: object, scheme: object, path: object = None, in_thread: bool = False) -> None:
+        self._trace = None
+        if path is not None:
+            self._trace = roots.begin(SERVER, f"{method} {str(path).translate(_NUMBERS)}")
         self.method = str(method).upper()
         self.scheme = str(scheme)
         self.status = 0
@@ -42,7 +53,7 @@ class Request:
         self.ended = 0
         self._prefix = ""
         self._announced = False
-        self._cpu = cpu_now() if in_thread else -1
+        self._cpu = cpu_now() if in_thread and not self._trace else -1
         self.start = now()
 
     def enter(self, path: object, announced: bool = False) -> None:
@@ -62,8 +73,25 @@ class Request:
 
     def finish(self, error: BaseException | None = None) -> None:
         """Record it, at no place: the user's code is below it, and what is above is a server."""
+        end, trace = self.ended or now(), self._trace
+        if trace:
+            roots.end(trace, self._label(error), self.start, end)
+            return
         cpu = (self._cpu, cpu_now()) if self._cpu >= 0 else NO_CPU
-        record(SERVER, "", self.start, self.ended or now(), cpu, self._details(), error, -1)
+        record(SERVER, "", self.start, end, cpu, self._details(), error, -1)
+        if trace is not None:
+            roots.end(trace)
+
+    def _label(self, error: BaseException | None) -> Label:
+        """Give what requests to the same endpoint with the same status have in common."""
+        key = self.method, self.route, self.status, self.scheme, type(error)
+        label = _labels.get(key)
+        if label is None:
+            if len(_labels) >= MAX_LABELS:
+                _labels.clear()
+            failure = "" if error is None else type(error).__name__
+            label = _labels[key] = Label(SERVER, "", self._details(), failure)
+        return label
 
     def _details(self) -> Details:
         details: Details = {"http.request.method": self.method if self.method in METHODS else "_OTHER"}

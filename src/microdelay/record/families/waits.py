@@ -13,6 +13,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from microdelay.record import calls
+from microdelay.record.details import muted
 from microdelay.record.events import now, state
 from microdelay.record.measure import NO_CPU, NO_DETAILS, Describe, Details, hide, record
 from microdelay.record.patches import Wrap, unnoticed
@@ -88,7 +89,7 @@ def ended(
 ) -> None:
     """Record a wait that ends now, as seen from the wrapper that calls this, if it is one of the user's."""
     end_ns = now()
-    if end_ns - start_ns < floor_ns or not state.on:
+    if end_ns - start_ns < floor_ns or not state.on or muted():
         return
     frame = sys._getframe(1).f_back  # None where C code calls the wrapper in a thread's first frame
     caller = _caller(frame, reach) if frame is not None else None

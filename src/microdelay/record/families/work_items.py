@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from microdelay.record import activities
+from microdelay.record.details import running
 from microdelay.record.events import state
 from microdelay.record.patches import replace, unnoticed
 from microdelay.record.trouble import stand_aside
@@ -24,6 +25,7 @@ def _submitted(init: Callable[..., Any]) -> Callable[..., Any]:
         activity = create(future, args[0] if args else None, 3)
         if activity:
             self._microdelay = activity
+            self._microdelay_trace = running.get()
 
     return unnoticed(wrapper, init)
 
@@ -57,6 +59,14 @@ def _run(run: Callable[..., Any]) -> Callable[..., Any]:
         activity = getattr(self, "_microdelay", 0)
         if not activity:
             return run(self, *args)
-        return activities.work_on(activity, run, self, *args)
+        before = running.get()
+        trace = self._microdelay_trace
+        if trace is before:
+            return activities.work_on(activity, run, self, *args)
+        running.set(trace)
+        try:
+            return activities.work_on(activity, run, self, *args)
+        finally:
+            running.set(before)
 
     return unnoticed(wrapper, run)

@@ -32,7 +32,8 @@ def recorded(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _answer(call: Callable[..., Any], application: Any, environ: Any, start_response: Any) -> Any:
-    request = environ[KEY] = Request(environ.get("REQUEST_METHOD"), environ.get("wsgi.url_scheme"), in_thread=True)
+    asked = environ.get("REQUEST_METHOD"), environ.get("wsgi.url_scheme"), environ.get("PATH_INFO")
+    request = environ[KEY] = Request(*asked, in_thread=True)
 
     def responding(status: Any, *args: Any, **kwargs: Any) -> Any:
         request.status = status_of(str(status)[:3])

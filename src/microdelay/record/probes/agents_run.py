@@ -7,10 +7,10 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from microdelay.record.families.agents import TURN, USE, turn, use
+from microdelay.record.families.agents import USE, called, use
 from microdelay.record.measure import Details, timed_async
 from microdelay.record.patches import loaded, of_class, replace, replace_in_all
-from microdelay.spans import AGENT, TOOL
+from microdelay.spans import TOOL
 
 TOOL_OWNERS = ("agents.tool", "agents.run_internal.tool_execution")
 STREAM_OWNERS = ("agents.run_internal.run_loop", "agents.run")
@@ -37,15 +37,15 @@ def install(run: ModuleType) -> None:
 
 
 def _turn(run: Callable[..., Any]) -> Callable[..., Any]:
-    return timed_async(run, AGENT, TURN, _describe_turn)
+    return called(run, _agent)
 
 
 def _tool(invoke: Callable[..., Any]) -> Callable[..., Any]:
     return timed_async(invoke, TOOL, USE, _describe_tool)
 
 
-def _describe_turn(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
-    return turn(kwargs["starting_agent"] if "starting_agent" in kwargs else args[1])
+def _agent(args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+    return kwargs.get("starting_agent") or (args[1] if len(args) > 1 else None)
 
 
 def _describe_tool(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:

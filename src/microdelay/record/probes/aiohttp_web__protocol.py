@@ -6,7 +6,6 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from microdelay.record.events import state
 from microdelay.record.families.serving import Request, status_of
 from microdelay.record.measure import hide
 from microdelay.record.patches import replace, unnoticed
@@ -22,18 +21,18 @@ def install(protocol: ModuleType) -> None:
 
 def _handle(handle: Callable[..., Any]) -> Callable[..., Any]:
     async def wrapper(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-        seen = Request(request.method, request.scheme)
+        is_socket = request.headers.get("Upgrade", "").lower() == "websocket"
+        seen = Request(request.method, request.scheme, None if is_socket else request.path)
         try:
             result = await handle(self, request, *args, **kwargs)
         except BaseException as error:
             hide(error)
-            if state.on:
-                _route(seen, request)
-                seen.finish(error)
+            _route(seen, request)
+            seen.finish(error)
             raise
         answer = result[0] if isinstance(result, tuple) else result
         status = status_of(getattr(answer, "status", 0))
-        if state.on and status != SWITCHING:
+        if status != SWITCHING:
             seen.status = status
             _route(seen, request)
             seen.finish()

@@ -14,6 +14,7 @@ from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from microdelay.record import activities, calls, tasks
+from microdelay.record.details import MUTED
 from microdelay.record.events import STEP, now, push, state
 from microdelay.record.measure import Details, hide, timed, timed_async
 from microdelay.record.patches import replace, replace_in_all, unnoticed
@@ -51,6 +52,7 @@ def install(asyncio: ModuleType) -> None:
     loop = base_events.BaseEventLoop
     calls.end_stacks_at(events.Handle._run.__code__)
     activities.current_task = _current
+    activities.running_life = _running_here
     replace(loop, "create_task", create_task)
     replace(loop, "run_forever", run_forever)
     replace(loop, "call_soon", _call_soon)
@@ -81,7 +83,17 @@ def _current() -> int:
     if task is None:
         return 0
     life = getattr(task, "_microdelay", None)
-    return life.id if type(life) is Life and life.id > activities.first_id else _life(task).id
+    if type(life) is not Life or life.id <= activities.first_id:
+        life = _life(task)
+    if life.is_quiet:
+        return MUTED
+    if life.birth is not None:
+        life.tell()
+    return life.id
+
+
+def _running_here() -> Life | None:
+    return _running(_get_running_loop())
 
 
 def _running(loop: Any) -> Life | None:
@@ -137,16 +149,18 @@ def _born(loop: Any, task: Any, birth: _Birth) -> None:
     life = getattr(task, "_microdelay", None)
     if life is None:
         life = task._microdelay = tasks.created(*birth)
-    if not _HAS_EAGER or life.begun or not (task.done() or getattr(coroutine, "cr_suspended", False)):
+    if not _HAS_EAGER or life.begun or life.is_quiet or not (task.done() or getattr(coroutine, "cr_suspended", False)):
         return
     end = now()
     creator = _running(loop)
     life.begun = life.run_start = life.run_end = end
-    if creator is not None and creator.run_start and end - start >= tasks.COALESCE_NS:
+    if creator is not None and not creator.is_quiet and creator.run_start and end - start >= tasks.COALESCE_NS:
         life.begun = life.run_start = start
         creator.gives_way(life, start, end, site)
     if task.done():
         life.ends(end)
+    else:
+        life.tell()
 
 
 def _hide_source(made: Any) -> None:
@@ -182,7 +196,8 @@ def _call_soon(call_soon: Callable[..., Any]) -> Callable[..., Any]:
             task = getattr(callback, "__self__", None)
         life = None if task is None else getattr(task, "_microdelay", None)
         if type(life) is Life:
-            life.ready, life.cause = now(), local.cause
+            if not life.is_quiet:
+                life.ready, life.cause = now(), local.cause
         elif local.cause or _causes:
             _remember(id(handle), local.cause)
         return handle
@@ -197,7 +212,8 @@ def scheduled(handle: Any) -> None:
     task = _stepping(handle._callback)
     life = getattr(task, "_microdelay", None) if task is not None else None
     if life is not None:
-        life.ready, life.cause = now(), cause
+        if not life.is_quiet:
+            life.ready, life.cause = now(), cause
     else:
         _remember(id(handle), cause)
 
@@ -220,10 +236,10 @@ def _stepping(callback: Any) -> Any:
     return callback.__self__ if kind.__name__ == "TaskStepMethWrapper" else None
 
 
-def _run(run: Callable[..., Any]) -> Callable[..., Any]:
+def _run(run: Callable[..., Any]) -> Callable[..., Any]:  # noqa: C901  # each step of each task: nothing is called
     local = activities.local
 
-    def wrapper(self: Any) -> None:
+    def wrapper(self: Any) -> None:  # noqa: C901
         life = task = None
         start = now()
         try:
@@ -232,13 +248,14 @@ def _run(run: Callable[..., Any]) -> Callable[..., Any]:
                 life = getattr(task, "_microdelay", None)
                 if type(life) is not Life or life.id <= activities.first_id:
                     life = _life(task)
-                local.cause = life.id
-                if not life.begun:  # as `Life.steps` does
-                    life.begun = life.run_start = start
-                    _causes.pop(id(self), 0)  # its first handle was made before the task was known to be one
-                elif start - life.run_end >= tasks.COALESCE_NS:
-                    life.resumes(task.get_coro(), _awaited(task, life), start)
-                life.ready = life.cause = 0
+                if not life.is_quiet:
+                    local.cause = life.id
+                    if not life.begun:  # as `Life.steps` does
+                        life.begun = life.run_start = start
+                        _causes.pop(id(self), 0)  # its first handle was made before the task was known to be one
+                    elif start - life.run_end >= tasks.COALESCE_NS:
+                        life.resumes(task.get_coro(), _awaited(task, life), start)
+                    life.ready = life.cause = 0
             elif _causes:
                 local.cause = _causes.pop(id(self), 0) or _causes.pop(id(self._callback), 0)
         except Exception as problem:
@@ -250,7 +267,7 @@ def _run(run: Callable[..., Any]) -> Callable[..., Any]:
             raise
         end = now()
         local.cause = 0
-        if life is None:
+        if life is None or life.is_quiet:
             if end - start >= CALLBACK_FLOOR_NS and state.on:
                 _write_callback(self, start, end)
             return
@@ -259,13 +276,18 @@ def _run(run: Callable[..., Any]) -> Callable[..., Any]:
         del self, task  # as `Handle._run` does: the traceback of the task's exception may keep this frame alive
         if done:
             life.ends(end)
+        elif life.birth is not None:
+            life.tell()
 
     return unnoticed(wrapper, run)
 
 
 def _write_callback(handle: Any, start: int, end: int) -> None:
+    """Write what kept the loop: a callback, or a step for a trace without details."""
     callback = handle._callback
-    name = getattr(callback, "__qualname__", "") or type(callback).__name__
+    task = _stepping(callback)
+    named = callback if task is None else task.get_coro()
+    name = getattr(named, "__qualname__", "") or type(named).__name__
     push((STEP, activities.current(), start, end, end, 0, 0, *calls.NOWHERE, f"callback {name}", ()))
 
 
@@ -346,7 +368,9 @@ def run_forever(run: Callable[..., Any]) -> Callable[..., Any]:
 
 def _task_in(loop: Any) -> int:
     life = _running(loop)
-    return life.id if life is not None else 0
+    if life is None:
+        return 0
+    return MUTED if life.is_quiet else life.id
 
 
 def main_task(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from microdelay.record import activities, calls
+from microdelay.record.details import MUTED
 from microdelay.record.events import state
 from microdelay.record.families import work_items
 from microdelay.record.layout import LENT
@@ -76,7 +77,7 @@ def _got(get: Callable[..., Any]) -> Callable[..., Any]:
         item = get(*args, **kwargs)
         activity = getattr(item, "_microdelay", 0)
         if activity and state.on:
-            item.fn = _as(activity + LENT, item.fn)
+            item.fn = _as(MUTED if activity == MUTED else activity + LENT, item.fn)
         return item
 
     return unnoticed(wrapper, get)

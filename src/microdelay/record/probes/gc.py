@@ -102,7 +102,7 @@ def _gatherer(notes: deque[Note]) -> Callable[[], None]:
         while notes:
             begun, ended, thread, activity, life, imports, information = notes.popleft()
             if ended - begun >= FLOOR_NS and not imports:
-                who = life.id if life is not None else activity
+                who = life.id if life is not None and not life.is_quiet else activity
                 told = {"generation": information["generation"], "collected": information["collected"]}
                 owner = who if activities.is_known(who) else activities.adopt(thread)
                 push_span((label_of(GC, "gc"), begun, ended, owner, NOWHERE, told))

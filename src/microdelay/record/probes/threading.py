@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from microdelay.record import activities
+from microdelay.record.details import MUTED, running
 from microdelay.record.events import END, now, push, state
 from microdelay.record.families.waits import FLOOR_NS, cover, ended, waiting, waiting_until
 from microdelay.record.measure import Details, hide, timed
@@ -40,6 +41,7 @@ def _start(start: Callable[..., Any]) -> Callable[..., Any]:
             try:
                 parent, site = activities.here(2)
                 self._microdelay = activities.create("thread", self.name, parent, site)
+                self._microdelay_trace = running.get()
             except Exception as problem:
                 stand_aside("thread start", problem)
         try:
@@ -56,13 +58,16 @@ def _live(live: Callable[..., Any]) -> Callable[..., Any]:
         activity = getattr(self, "_microdelay", 0)
         if not activity:
             return live(self)
+        trace = getattr(self, "_microdelay_trace", None)
+        if trace is not None:
+            running.set(trace)  # not for good, which the thread is not either
         activities.local.activity = activities.by_thread[threading.get_ident()] = activity
         start = now()
         try:
             return live(self)
         finally:
             activities.by_thread.pop(threading.get_ident(), None)
-            if state.on:
+            if state.on and activity != MUTED:
                 push((END, activity, start, now()))
 
     return unnoticed(wrapper, live)

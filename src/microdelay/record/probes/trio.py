@@ -71,6 +71,8 @@ class _Instrument:
         if creator is not None:
             parent = creator.id
         life = self._lives[task] = tasks.created(task.coro, parent, site)
+        life.is_quiet = life.was_quiet = False  # a trace without details has no waits here, but has its steps
+        life.tell()
         self.first = self.first or life.id
 
     def task_scheduled(self, task: Any) -> None:
