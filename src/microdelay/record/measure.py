@@ -90,6 +90,19 @@ def record_call(label: Label, start_ns: int, end_ns: int, extra: Any) -> None:
         stand_aside(f"record {label.kind}", problem)
 
 
+WRAPPER = 2
+"""Frames between a function that a wrapper calls to record and the wrapper's own caller."""
+
+
+def caller_of(depth: int) -> FrameType | None:
+    """Give the frame `depth` above the one that calls this; None where the interpreter itself made the call
+    (`atexit`)."""
+    try:
+        return sys._getframe(depth + 1)
+    except ValueError:
+        return None
+
+
 def _above(depth: int) -> FrameType | None:
     """Give a frame above this one; None where the interpreter itself made the call (`atexit`)."""
     try:

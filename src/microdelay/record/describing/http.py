@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from microdelay.record import redact
@@ -10,10 +12,30 @@ from microdelay.record.describing import llm
 from microdelay.record.describing.description import Attributes, Description
 from microdelay.spans import LLM
 
-_WRITTEN = ("http.response.status_code", "http.request.body.size", "http.response.body.size", "client")
+STATUS = "http.response.status_code"
+SENT_BYTES, ANSWER_BYTES = "http.request.body.size", "http.response.body.size"
+
+Items = tuple[tuple[str, Any], ...]
+"""Names and values of attributes."""
+
+Pairs = Iterable[tuple[Any, Any]]
+"""Names and values of headers, both text or both bytes."""
+
+_COMMON_HEADERS = frozenset({
+    "accept", "accept-encoding", "connection", "content-length", "content-type", "host", "transfer-encoding",
+    "user-agent",
+})  # fmt: skip
+
+_SDK_HEADERS = "x-stainless-"
+"""Begin the names in which the SDKs of OpenAI and Anthropic tell what they run on."""
+
+_ATTEMPT_HEADER = "x-stainless-retry-count"
+
+_TELLING_HEADERS = frozenset({"etag", "link", "location", "set-cookie", "www-authenticate"})
+"""Of an answer: those whose values a later request may need."""
 
 MAX_HEADERS = 20
-"""Of a request, whose values are looked at."""
+"""Of a request or answer, whose values are looked at."""
 
 _METHODS = {name: name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY")}
 
@@ -24,10 +46,12 @@ def http(name: str, details: dict[str, Any], with_tokens: bool) -> Description:
     request = details.get("request")
     made = _request(name, details, with_tokens) if request is None else _body(details, request)
     answer = details.get("answer")
-    if answer is not None:
-        made.output = int(details.get("answer_fingerprint") or redact.fingerprint(answer))
+    if "answer_fingerprint" in details:
+        made.output = details["answer_fingerprint"]
+    elif answer is not None:
+        made.output = redact.fingerprint(answer)
     if with_tokens:
-        told = redact.header_tokens(details.get("answer_headers", ()))
+        told = redact.header_tokens(_telling(details.get("answer_headers", ())))
         echoed = set(made.sent)  # what the answer's headers repeat of the request came from elsewhere
         made.received = [*redact.tokens(answer), *(token for token in told if token not in echoed)]
     return made
@@ -35,24 +59,23 @@ def http(name: str, details: dict[str, Any], with_tokens: bool) -> Description:
 
 def _request(name: str, details: dict[str, Any], with_tokens: bool) -> Description:
     raw = str(details.get("url", ""))[: redact.MAX_TEXT]
-    added = tuple([(key, details[key]) for key in _WRITTEN if key in details])
-    if "connection" in details:
-        added += tuple(details["connection"].items())
+    get = details.get
+    told = get(STATUS), get(SENT_BYTES), get(ANSWER_BYTES), get("client"), get("connection", ())
     if "asked" in details or "described" in details:
         made = _base(name, details, raw)
-        made.attributes |= dict(added)
+        made.attributes |= _added(*told)
         if made.kind:
             made.attributes |= llm.answered(details.pop("told", None))
-            attempt = _number(details.get("attempt"))
+            attempt = _number(_attempt(details.get("headers", ())))
             if attempt:
                 made.attributes["http.request.resend_count"] = attempt
     else:
         method = _method(details)
-        title, attributes = _named(method, *redact.url(raw), added)
+        title, attributes = _named(method, *redact.url(raw), *told)
         made = Description(name or title, attributes, _input(details, method, raw), is_shared=True)
     if with_tokens:
         made.sent = [*redact.tokens(raw.partition("://")[2].encode("utf-8", "replace"))]
-        for value in details.get("headers", ())[:MAX_HEADERS]:
+        for value in _uncommon(details.get("headers", ())):
             made.sent += redact.tokens(_bytes(value))
         made.sent += redact.tokens(details.get("body"))
     return made
@@ -64,7 +87,7 @@ def _base(name: str, details: dict[str, Any], raw: str) -> Description:
     if described is not None:
         return Description(described.name, dict(described.attributes), described.input, kind=described.kind)
     method = _method(details)
-    title, attributes = _named(method, *redact.url(raw), ())
+    title, attributes = _named(method, *redact.url(raw))
     made = Description(name or title, dict(attributes), _input(details, method, raw))
     asked = details.pop("asked", None)
     if asked is not None and method == "POST":
@@ -81,20 +104,24 @@ def _method(details: dict[str, Any]) -> str:
 def _input(details: dict[str, Any], method: str, raw: str) -> int:
     body = details.get("body")
     sent = details.get("body_fingerprint") or (redact.fingerprint(body) if body else 0)
-    return redact.fingerprint(f"{method} {raw} {sent}")
+    return redact.fingerprint(method, raw, sent)
 
 
 @functools.lru_cache(1024)
-def _named(
-    method: str, scheme: str, host: str, port: int, path: str, added: tuple[tuple[str, Any], ...]
-) -> tuple[str, Attributes]:
+def _named(method: str, scheme: str, host: str, port: int, path: str, *told: Any) -> tuple[str, Attributes]:
     """Give a request's name, and its attributes: the same object for the same ones, not to be changed."""
     attributes: Attributes = {"http.request.method": method, "url.template": path, "server.address": host}
     if port:
         attributes["server.port"] = port
     if scheme:
         attributes["url.scheme"] = scheme
-    return f"{method} {path}", attributes | dict(added)
+    return f"{method} {path}", attributes | (_added(*told) if told else {})
+
+
+def _added(status: Any, sent: Any, answered: Any, client: Any, connection: Items) -> Attributes:
+    """Give the attributes of what else is known, as far as it is."""
+    values = ((STATUS, status), (SENT_BYTES, sent), (ANSWER_BYTES, answered), ("client", client))
+    return {name: value for name, value in (*values, *connection) if value is not None}
 
 
 def _ask(made: Description, asked: bytes, raw: str) -> None:
@@ -124,6 +151,37 @@ def _body(details: dict[str, Any], request: dict[str, Any]) -> Description:
         if "first_ns" in details:
             made.attributes["gen_ai.response.time_to_first_chunk"] = round(details["first_ns"] / 1e9, 6)
     return made
+
+
+def _uncommon(headers: Pairs) -> Iterator[Any]:
+    """Give the values of a request's headers that say something."""
+    told = (value for name, value in headers if not _is_common(name))
+    return itertools.islice(told, MAX_HEADERS)
+
+
+def _telling(headers: Pairs) -> Iterator[tuple[str, str]]:
+    """Give those headers of an answer whose values a later request may need."""
+    named = ((_lower(name), value) for name, value in headers)
+    told = ((name, _text(value)[: redact.TOKEN_BYTES]) for name, value in named if name in _TELLING_HEADERS)
+    return itertools.islice(told, MAX_HEADERS)
+
+
+def _attempt(headers: Pairs) -> Any:
+    return next((value for name, value in headers if _lower(name) == _ATTEMPT_HEADER), None)
+
+
+@functools.lru_cache(1024, typed=True)
+def _is_common(name: str | bytes) -> bool:
+    lower = _lower(name)
+    return lower in _COMMON_HEADERS or lower.startswith(_SDK_HEADERS)
+
+
+def _lower(name: str | bytes) -> str:
+    return _text(name).lower()
+
+
+def _text(value: object) -> str:
+    return value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
 
 
 def _bytes(value: object) -> bytes:

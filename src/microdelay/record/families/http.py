@@ -6,18 +6,18 @@ is the body's (`http_body.py`).
 
 from __future__ import annotations
 
-import functools
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 from microdelay.record import activities, redact
-from microdelay.record.activities import local
+from microdelay.record.activities import local, waited
+from microdelay.record.calls import Site
 from microdelay.record.describing import describe as describing
-from microdelay.record.describing.http import http
-from microdelay.record.events import cpu_now, now, state
+from microdelay.record.describing.http import Items, http
+from microdelay.record.events import Label, cpu_now, now, push_span, state
 from microdelay.record.families.http_body import ASKED_BYTES, Body
-from microdelay.record.measure import NO_CPU, Cpu, Describe, Details, hide, record
+from microdelay.record.measure import NO_CPU, WRAPPER, Cpu, Describe, Details, caller_of, hide
 from microdelay.record.patches import unnoticed
 from microdelay.record.trouble import stand_aside
 from microdelay.spans import HTTP
@@ -25,21 +25,11 @@ from microdelay.spans import HTTP
 Pairs = Iterable[tuple[Any, Any]]
 """Names and values of headers, both text or both bytes."""
 
-_COMMON_HEADERS = frozenset({
-    "accept", "accept-encoding", "connection", "content-length", "content-type", "host", "transfer-encoding",
-    "user-agent",
-})  # fmt: skip
+CLOSELY = 200
+"""Requests from one place whose headers and answers are kept until they are written: value flow shows itself in far
+fewer."""
 
-_SDK_HEADERS = "x-stainless-"
-"""Begin the names in which the SDKs of OpenAI and Anthropic tell what they run on."""
-
-_ATTEMPT_HEADER = "x-stainless-retry-count"
-
-_TELLING_HEADERS = frozenset({"etag", "link", "location", "set-cookie", "www-authenticate"})
-"""Of an answer: those whose values a later request may need."""
-
-MAX_HEADERS = 20
-"""Telling headers kept of one request or answer."""
+MAX_PLACES = 10_000
 
 MODEL_PATHS = (
     "/completions", "/responses", "/embeddings", "/messages", "/api/chat", "/api/generate", "/api/embed",
@@ -49,6 +39,10 @@ MODEL_PATHS = (
 Google's."""
 
 describing.by_kind[HTTP] = http
+
+_LABEL = Label(HTTP, "")
+
+CONNECTION = "microdelay.connection"
 
 APART_NS = 1_000_000
 """From here on the wait for a body that a client reads by itself is told apart from that for the headers: less is
@@ -65,7 +59,18 @@ requesting: set[int] = set()
 """Tasks in which a client library is timed: another that it stands on is not."""
 
 
-def requested(client: str, method: object, url: object, body: object = None, headers: Pairs = ()) -> Details:
+class Client(NamedTuple):
+    """How the facts of a request are taken from what a client's method was called with and gave (None if it raised).
+
+    `describe` gives the details, also what is known of the answer, and its body where that has been read by then.
+    `headers` gives those of the request and those of the answer; of a place that makes many requests it is not asked.
+    """
+
+    describe: Describe
+    headers: Callable[[Any, tuple[Any, ...], dict[str, Any]], tuple[Pairs, Pairs]]
+
+
+def requested(client: str, method: object, url: object, body: object = None) -> Details:
     """Give the raw facts of a request; the writer fingerprints and redacts them.
 
     `open` stays until the request has been written: as long, facts of the answer can be added.
@@ -77,21 +82,7 @@ def requested(client: str, method: object, url: object, body: object = None, hea
         data = body.encode("utf-8", "replace") if isinstance(body, str) else body
         if isinstance(data, (bytes, bytearray)):
             _sent(details, bytes(data), str(url))
-    for name, value in headers:
-        lower = _lower(name)
-        if lower in _COMMON_HEADERS:
-            continue
-        if not lower.startswith(_SDK_HEADERS):
-            details.setdefault("headers", []).append(value)
-        elif lower == _ATTEMPT_HEADER:
-            details["attempt"] = value
     return details
-
-
-@functools.lru_cache(1024, typed=True)
-def _lower(name: str | bytes) -> str:
-    """Give the name of a header in small letters; names come again and again."""
-    return _text(name).lower()
 
 
 def _sent(details: Details, data: bytes, url: str) -> None:
@@ -104,29 +95,18 @@ def _sent(details: Details, data: bytes, url: str) -> None:
         details["body_fingerprint"] = redact.body(data)
 
 
-def answered(details: Details, status: object, headers: Pairs, history: Sequence[Pairs] = ()) -> None:
-    """Add the raw facts of an answer; `history` are the headers of those that redirected to it."""
+def answered(details: Details, status: object) -> None:
+    """Add the status of an answer."""
     if isinstance(status, int):
         details["http.response.status_code"] = int(status)
-    for each in (*history, headers) if history else (headers,):
-        for name, value in each:
-            lower = _lower(name)
-            if lower in _TELLING_HEADERS:
-                told = details.setdefault("answer_headers", [])
-                if len(told) < MAX_HEADERS:
-                    told.append((lower, _cut(value)))
 
 
-def peers(address: object) -> tuple[Details, Details]:
+def peers(address: object) -> tuple[Items, Items]:
     """Give what is said of a connection to `address` that is new, and of the same one when it is used again."""
-    peer: Details = {}
+    peer: Items = ()
     if isinstance(address, tuple):
-        peer = {"network.peer.address": str(address[0]), "network.peer.port": int(address[1])}
-    return peer | {"microdelay.connection": "new"}, peer | {"microdelay.connection": "reused"}
-
-
-def _cut(value: object) -> str:
-    return _text(value)[: redact.TOKEN_BYTES]
+        peer = ("network.peer.address", str(address[0])), ("network.peer.port", int(address[1]))
+    return (*peer, (CONNECTION, "new")), (*peer, (CONNECTION, "reused"))
 
 
 def _text(value: object) -> str:
@@ -142,11 +122,8 @@ def _last_body(result: Any) -> Body | None:
     return body
 
 
-def outermost(function: Callable[..., Any], describe: Describe) -> Callable[..., Any]:
-    """Time `function` as an HTTP request unless a client library around it does already.
-
-    `describe` gives the details with what is known of the answer, also its body where that has been read by then.
-    """
+def outermost(function: Callable[..., Any], client: Client) -> Callable[..., Any]:
+    """Time `function` as an HTTP request unless a client library around it does already."""
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         if local.in_http or not state.on:
@@ -156,7 +133,6 @@ def outermost(function: Callable[..., Any], describe: Describe) -> Callable[...,
                 hide(error)
                 raise
         local.in_http = True
-        wire.body = None
         cpu_start, start = cpu_now(), now()
         try:
             result = function(*args, **kwargs)
@@ -164,18 +140,19 @@ def outermost(function: Callable[..., Any], describe: Describe) -> Callable[...,
             end = now()
             hide(error)
             local.in_http = False
-            finish(start, end, (cpu_start, cpu_now()), describe, None, args, kwargs, _no_body, error)
+            wire.body = None
+            finish(start, end, (cpu_start, cpu_now()), client, None, args, kwargs, _no_body, error)
             raise
         end = now()
         local.in_http = False
-        finish(start, end, (cpu_start, cpu_now()), describe, result, args, kwargs, _last_body, None)
+        finish(start, end, (cpu_start, cpu_now()), client, result, args, kwargs, _last_body, None)
         return result
 
     return unnoticed(wrapper, function)
 
 
 def outermost_async(
-    function: Callable[..., Any], describe: Describe, body_of: Callable[[Any], Body | None]
+    function: Callable[..., Any], client: Client, body_of: Callable[[Any], Body | None]
 ) -> Callable[..., Any]:
     """Time a coroutine function likewise; what it stands on is not timed in the same task."""
 
@@ -196,11 +173,11 @@ def outermost_async(
             end = now()
             hide(error)
             requesting.discard(task)
-            finish(start, end, NO_CPU, describe, None, args, kwargs, _no_body, error)
+            finish(start, end, NO_CPU, client, None, args, kwargs, _no_body, error)
             raise
         end = now()
         requesting.discard(task)
-        finish(start, end, NO_CPU, describe, result, args, kwargs, body_of, None)
+        finish(start, end, NO_CPU, client, result, args, kwargs, body_of, None)
         return result
 
     return unnoticed(wrapper, function)
@@ -210,7 +187,7 @@ def finish(
     start: int,
     end: int,
     cpu: Cpu,
-    describe: Describe,
+    client: Client,
     result: Any,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
@@ -220,21 +197,71 @@ def finish(
     """Record a request until its answer's headers, and what was read of the body by the time that it returned."""
     if not state.on:
         return
-    details: Details = {}
-    headers_at = end
     try:
-        details = describe(result, args, kwargs)
+        activity, site = waited(caller_of(WRAPPER), start)
+        details = _described(client, result, args, kwargs)
+        headers_at = end
         body = body_of(result)
+        if activity <= 0:
+            return
         if body is not None:
-            body.belongs_to(details, start)
             if body.connection:
                 details["connection"] = body.connection
-            if start < body.answered_ns <= end - APART_NS and "answer" in details:
+            if "answer" not in details:
+                body.belongs_to(details, start)
+            elif start < body.answered_ns <= end - APART_NS:
                 headers_at = body.answered_ns
+        if _is_looked_at_closely(site) or "asked" in details:
+            _keep_headers(details, client, result, args, kwargs)
+        else:
+            _forget_values(details)
+        extra: Any = details
+        if cpu is not NO_CPU or error is not None:
+            extra = details, *cpu, "" if error is None else type(error).__name__
+        push_span((_LABEL, start, headers_at, activity, site, extra))
+        if headers_at != end:
+            push_span((_LABEL, headers_at, end, activity, site, {"request": details, "part": "body"}))
+    except Exception as problem:
+        stand_aside("record http", problem)
+
+
+def _described(client: Client, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    try:
+        return client.describe(result, args, kwargs)
     except Exception as problem:
         stand_aside("describe http", problem)
-    if headers_at == end:
-        record(HTTP, "", start, end, cpu, details, error, 2)
-        return
-    record(HTTP, "", start, headers_at, cpu, details, error, 2)
-    record(HTTP, "", headers_at, end, NO_CPU, {"request": details, "part": "body"}, error, 2)
+        return {}
+
+
+def _keep_headers(details: Details, client: Client, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    try:
+        details["headers"], details["answer_headers"] = client.headers(result, args, kwargs)
+    except Exception as problem:
+        stand_aside("headers http", problem)
+
+
+_closely: dict[tuple[int, int, int], int] = {}
+"""Of places (which recording, the id of their code, an offset) how many more requests are looked at closely."""
+
+
+def _is_looked_at_closely(site: Site) -> bool:
+    place = activities.first_id, id(site[1]), site[2]
+    left = _closely.get(place, CLOSELY)
+    if left > 0:
+        if len(_closely) >= MAX_PLACES:
+            _closely.clear()
+        _closely[place] = left - 1
+    return left > 0
+
+
+def _forget_values(details: Details) -> None:
+    """Keep of the bodies only whether they are the same as others."""
+    for body, fingerprint in (("body", "body_fingerprint"), ("answer", "answer_fingerprint")):
+        value = details.pop(body, None)
+        if value is not None and fingerprint not in details:
+            details[fingerprint] = redact.fingerprint(value)
+
+
+def together(messages: Iterable[Pairs]) -> Pairs:
+    """Give the headers of an answer and of those that redirected to it."""
+    return [pair for headers in messages for pair in headers]

@@ -11,6 +11,7 @@ from collections import deque
 
 from microdelay.record import activities, redact
 from microdelay.record.calls import Site
+from microdelay.record.describing.http import Items
 from microdelay.record.events import now, state
 from microdelay.record.measure import NO_DETAILS, Details, record_at
 from microdelay.record.trouble import stand_aside
@@ -71,7 +72,7 @@ class Body:
     request: Details = NO_DETAILS
     """The facts of the request that it belongs to."""
 
-    def __init__(self, answered_ns: int, connection: Details = NO_DETAILS) -> None:
+    def __init__(self, answered_ns: int, connection: Items = ()) -> None:
         self.connection = connection
         """What is known of the connection that it comes over."""
         self.answered_ns = answered_ns

@@ -6,20 +6,31 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from types import ModuleType
 from typing import Any
 
+from microdelay.record.describing.http import Items
 from microdelay.record.events import now, state
-from microdelay.record.families.http import answered, outermost, outermost_async, peers, requested, wire
+from microdelay.record.families.http import (
+    Client,
+    Pairs,
+    answered,
+    outermost,
+    outermost_async,
+    peers,
+    requested,
+    together,
+    wire,
+)  # fmt: skip
 from microdelay.record.families.http_body import Body, arrived
 from microdelay.record.families.setup import constructing
-from microdelay.record.measure import NO_DETAILS, Describe, Details, hide
+from microdelay.record.measure import Describe, Details, hide
 from microdelay.record.patches import replace, unnoticed
 from microdelay.record.trouble import stand_aside
 
 
 def install_in(library: ModuleType, name: str) -> None:
     """Time `Client.send` and `AsyncClient.send` with their redirects, and what is read of the bodies."""
-    describe = _describing(name)
-    replace(library.Client, "send", lambda send: outermost(send, describe))
-    replace(library.AsyncClient, "send", lambda send: outermost_async(send, describe, _body_of))
+    client = Client(_describing(name), _headers)
+    replace(library.Client, "send", lambda send: outermost(send, client))
+    replace(library.AsyncClient, "send", lambda send: outermost_async(send, client, _body_of))
     replace(library.Client, "_send_single_request", _single)
     replace(library.AsyncClient, "_send_single_request", _single_async)
     replace(library.Client, "__init__", constructing(f"{name}.Client"))
@@ -35,14 +46,18 @@ def _describing(name: str) -> Describe:
     def describe(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
         request = args[1] if len(args) > 1 else kwargs["request"]
         body = getattr(request, "_content", None)
-        details = requested(name, request.method, request.url, body, request.headers.raw)
+        details = requested(name, request.method, request.url, body)
         if result is not None:
-            history = [each.headers.raw for each in result.history]
-            answered(details, result.status_code, result.headers.raw, history)
+            answered(details, result.status_code)
             arrived(details, getattr(result, "_content", None))
         return details
 
     return describe
+
+
+def _headers(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Pairs, Pairs]:
+    sent = (args[1] if len(args) > 1 else kwargs["request"]).headers.raw
+    return sent, together(each.headers.raw for each in (*result.history, result)) if result is not None else ()
 
 
 def _body_of(response: Any) -> Body | None:
@@ -88,7 +103,7 @@ def _followed(response: Any) -> Body | None:
         return None
 
 
-def _connection(response: Any) -> Details:
+def _connection(response: Any) -> Items:
     """Tell a connection that this request opened from one that it found, by the requests that were made on it."""
     made: Any = response.stream
     for name in ("_stream", "_httpcore_stream"):
@@ -98,8 +113,8 @@ def _connection(response: Any) -> Details:
     while made is not None and not hasattr(made, "_request_count"):
         made = getattr(made, "_connection", None)  # through those of proxies
     if made is None:
-        return NO_DETAILS
-    known: Details | None = vars(made).get("_microdelay")
+        return ()
+    known: Items | None = vars(made).get("_microdelay")
     if made._request_count > 1 and known is not None:
         return known
     stream = response.extensions.get("network_stream")

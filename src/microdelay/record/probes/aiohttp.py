@@ -6,8 +6,9 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from microdelay.record.describing.http import Items
 from microdelay.record.events import now, state
-from microdelay.record.families.http import answered, outermost_async, peers, requested
+from microdelay.record.families.http import Client, Pairs, answered, outermost_async, peers, requested, together
 from microdelay.record.families.http_body import Body
 from microdelay.record.families.http_pool import waited
 from microdelay.record.families.setup import constructing
@@ -24,7 +25,8 @@ _PEER = "_microdelay_peer"
 
 def install(aiohttp: ModuleType) -> None:
     """Time a request up to the answer's headers, the waits for its body, for a connection, and for a name."""
-    replace(aiohttp.ClientSession, "_request", lambda request: outermost_async(request, _describe, _body_of))
+    client = Client(_describe, _headers)
+    replace(aiohttp.ClientSession, "_request", lambda request: outermost_async(request, client, _body_of))
     replace(aiohttp.ClientSession, "__init__", constructing("aiohttp.ClientSession"))
     replace(aiohttp.client_reqrep.ClientRequest, "send", _send)
     replace(aiohttp.ClientResponse, "read", _read)
@@ -41,16 +43,12 @@ def install(aiohttp: ModuleType) -> None:
 
 def _describe(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
     _, method, url = args[:3]
-    headers = kwargs.get("headers")
-    pairs = list(headers.items()) if headers and hasattr(headers, "items") else ()
     if result is None:
-        return requested("aiohttp", method, url, None, pairs)
+        return requested("aiohttp", method, url)
     protocol = result._protocol
     known = protocol.__dict__ if protocol is not None else {}
-    details = requested("aiohttp", method, result.request_info.url, known.pop(_SENT, None), pairs)
-    history = result._history
-    told = [each._raw_headers or () for each in history] if history else ()
-    answered(details, result.status, result._raw_headers or (), told)
+    details = requested("aiohttp", method, result.request_info.url, known.pop(_SENT, None))
+    answered(details, result.status)
     if protocol is None:
         return details
     peer = known.get(_PEER)
@@ -62,7 +60,15 @@ def _describe(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Det
     return details
 
 
-def _connected(protocol: Any) -> tuple[Details, Details]:
+def _headers(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Pairs, Pairs]:
+    headers = kwargs.get("headers")
+    sent = list(headers.items()) if headers and hasattr(headers, "items") else ()
+    if result is None:
+        return sent, ()
+    return sent, together(each._raw_headers or () for each in (*(result._history or ()), result))
+
+
+def _connected(protocol: Any) -> tuple[Items, Items]:
     return peers(protocol.transport.get_extra_info("peername") if protocol.transport is not None else None)
 
 

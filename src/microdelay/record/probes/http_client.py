@@ -8,8 +8,9 @@ from types import ModuleType
 from typing import Any
 
 from microdelay.record.activities import local
+from microdelay.record.describing.http import Items
 from microdelay.record.events import cpu_now, now, state
-from microdelay.record.families.http import answered, finish, peers, requested, wire
+from microdelay.record.families.http import Client, Pairs, answered, finish, peers, requested, wire
 from microdelay.record.families.http_body import Body
 from microdelay.record.measure import Details, hide
 from microdelay.record.patches import replace, unnoticed
@@ -31,7 +32,7 @@ class _Request:
         """Record it."""
         end = now()
         cpu = self.cpu_start, cpu_now()
-        finish(self.start, end, cpu, _describe, response, (self,), {}, lambda _: body, error)
+        finish(self.start, end, cpu, _CLIENT, response, (self,), {}, lambda _: body, error)
 
 
 def install(client: ModuleType) -> None:
@@ -46,10 +47,18 @@ def install(client: ModuleType) -> None:
 
 def _describe(response: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
     begun: _Request = args[0]
-    details = requested("http.client", begun.method, begun.url, begun.body, begun.headers)
+    details = requested("http.client", begun.method, begun.url, begun.body)
     if response is not None:
-        answered(details, response.status, response.headers.items())
+        answered(details, response.status)
     return details
+
+
+def _headers(response: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Pairs, Pairs]:
+    begun: _Request = args[0]
+    return begun.headers, response.headers.items() if response is not None else ()
+
+
+_CLIENT = Client(_describe, _headers)
 
 
 def _putrequest(putrequest: Callable[..., Any]) -> Callable[..., Any]:
@@ -109,8 +118,7 @@ def _getresponse(getresponse: Callable[..., Any]) -> Callable[..., Any]:
             raise
         if begun is not None or local.in_http:
             try:
-                body = wire.body = Body(now(), _connection(self, connection))
-                _follow(response, body)
+                body = wire.body = _ReadLater(response, now(), _connection(self, connection))
                 if begun is not None:
                     begun.end(response, body)
             except Exception as problem:
@@ -120,33 +128,44 @@ def _getresponse(getresponse: Callable[..., Any]) -> Callable[..., Any]:
     return unnoticed(wrapper, getresponse)
 
 
-def _connection(owner: Any, sock: Any) -> Details:
+def _connection(owner: Any, sock: Any) -> Items:
     """Tell a connection that this request opened from one that it found, by the socket."""
-    known: tuple[Callable[[], Any], Details] | None = owner.__dict__.get("_microdelay_connection")
+    known: tuple[Callable[[], Any], Items] | None = owner.__dict__.get("_microdelay_connection")
     if known is not None and known[0]() is sock:
         return known[1]
     new, reused = peers(sock.getpeername() if hasattr(sock, "getpeername") else None)
     try:
         owner._microdelay_connection = weakref.ref(sock), reused
     except TypeError:  # urllib3's pyOpenSSL sockets: nobody knows whether this one was there before
-        del new["microdelay.connection"]
+        return new[:-1]
     return new
 
 
-def _follow(response: Any, body: Body) -> None:
-    """Have the waits for the body told apart from others on the same socket; urllib3 reads past `HTTPResponse.read`."""
-    response._microdelay = body
-    raw = getattr(getattr(response, "fp", None), "raw", None)
-    if raw is not None and hasattr(raw, "__dict__"):
-        raw._microdelay = body
+class _ReadLater(Body):
+    """The body of an answer of `http.client`, which the program reads after its request was made, if at all."""
+
+    def __init__(self, response: Any, answered_ns: int, connection: Items) -> None:
+        self.response = response
+        self.connection = connection
+        self.answered_ns = answered_ns
+
+    def belongs_to(self, request: Details, begun_ns: int) -> None:
+        """Tell the waits for it apart from others on the same socket; urllib3 reads past `HTTPResponse.read`."""
+        super().belongs_to(request, begun_ns)
+        response = self.response
+        del self.response
+        response._microdelay = self
+        raw = getattr(getattr(response, "fp", None), "raw", None)
+        if raw is not None and hasattr(raw, "__dict__"):
+            raw._microdelay = self
 
 
 def _read(read: Callable[..., Any]) -> Callable[..., Any]:
     """Keep what is read at once as the answer."""
 
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
-        body = None if local.in_http else self.__dict__.get("_microdelay")
-        if body is None:
+        body = getattr(self, "_microdelay", None)  # asking `__dict__` would make one
+        if body is None or local.in_http:
             try:
                 return read(self, *args, **kwargs)
             except BaseException as error:
@@ -179,7 +198,7 @@ def _safe_read(read: Callable[..., Any]) -> Callable[..., Any]:
         except BaseException as error:
             hide(error)
             raise
-        body = self.__dict__.get("_microdelay")
+        body = getattr(self, "_microdelay", None)
         if body is not None and body.head is not None and data != b"\r\n":
             body.keep(data)
         return data
@@ -191,7 +210,7 @@ def _close(close: Callable[..., Any]) -> Callable[..., Any]:
     """Write what is known of a body that was read piece by piece, or was not read to its end."""
 
     def wrapper(self: Any) -> None:
-        body = self.__dict__.get("_microdelay")
+        body = getattr(self, "_microdelay", None)
         if body is not None and not body.whole and not local.in_http:
             body.finish()
         close(self)

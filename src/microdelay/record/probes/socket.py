@@ -38,7 +38,7 @@ def _readinto(readinto: Callable[..., Any]) -> Callable[..., Any]:
     """Time the arrival of an HTTP answer's body."""
 
     def wrapper(self: Any, buffer: Any) -> Any:
-        body = self.__dict__.get("_microdelay")
+        body: Any = getattr(self, "_microdelay", None)
         is_timed = body is not None and not local.in_http
         start = now() if is_timed else 0
         try:
