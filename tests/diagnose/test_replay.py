@@ -72,6 +72,12 @@ def test_replaced_call_costs_what_its_remedy_costs():
     ]
 
 
+def test_what_begins_with_the_trace_costs_what_its_remedy_costs():
+    as_long = Replace(MAIN, 0, 30 * MS, Cost(0, 30 * MS, 30 * MS))
+    assert taken(THREE_CALLS, [trace(0, 80)], as_long) == [80]
+    assert taken(THREE_CALLS, [trace(0, 80)], as_long, view="best") == [50]
+
+
 def test_savings_that_overlap_are_not_added_up():
     together = Together(MAIN, ((0, 30 * MS), (31 * MS, 51 * MS)))
     cached = Replace(MAIN, 31 * MS, 51 * MS)

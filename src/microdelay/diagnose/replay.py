@@ -144,8 +144,8 @@ def _replaced(ops: list[Op], edits: Sequence[Replace], view: str) -> list[Op]:
 
 
 def _leads_to(op: Op, edit: Replace) -> bool:
-    """Tell whether an activity still had to take something (a pool's worker) before it came to what is replaced."""
-    return op.kind == TAKE and op.end_ns <= edit.start_ns
+    """Tell whether something comes before what is replaced: taking a pool's worker, the beginning of the trace."""
+    return (op.kind == TAKE and op.end_ns <= edit.start_ns) or (op.kind in POINTS and op.start_ns == edit.start_ns)
 
 
 def _forked(ops: list[Op], group: Together, view: str) -> list[Op]:

@@ -37,7 +37,7 @@ from microdelay.spans import (
 )
 
 _OPTION = re.compile(
-    r"\s+(at (?P<line>\d+)|(?P<key>status|client|input|output|size|rows|tools|seconds|error)=(?P<value>\S+))\s*$"
+    r"\s+(at (?P<line>\d+)|(?P<key>status|client|input|output|size|rows|tools|seconds|error|system)=(?P<value>\S+))\s*$"
 )
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "QUERY")
 _TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE)\s+(\w+)", re.IGNORECASE)
@@ -51,6 +51,7 @@ _SHOWN = {
     "log": "handler", "connect": "server.address", "dns": "server.address", "tls": "server.address",
     "tool": "gen_ai.tool.name", "agent": "gen_ai.agent.name", "llm": "gen_ai.request.model",
 }  # fmt: skip
+_TEXTS = {"system": "db.system.name"}
 _NUMBERS = {"rows": "db.response.returned_rows", "tools": "microdelay.tool_calls"}
 
 Attributes = dict[str, str | int | float | bool]
@@ -99,8 +100,13 @@ def declared(text: str, number: int) -> Declared:
 
 
 def _told(options: dict[str, str]) -> Attributes:
-    """Give what options say in numbers, under the names that the recorder uses."""
-    return {_NUMBERS.get(key, key): float(value) if key == "seconds" else int(value) for key, value in options.items()}
+    """Give what options say, under the names that the recorder uses."""
+    numbers: Attributes = {
+        _NUMBERS.get(key, key): float(value) if key == "seconds" else int(value)
+        for key, value in options.items()
+        if key not in _TEXTS
+    }
+    return numbers | {_TEXTS[key]: value for key, value in options.items() if key in _TEXTS}
 
 
 def _http(method: str, url: str, options: dict[str, str]) -> tuple[str, Attributes]:

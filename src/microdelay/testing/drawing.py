@@ -46,10 +46,11 @@ def draw(text: str, folder: str | os.PathLike[str] = "") -> Recording:
         crm: GET http://crm/user  input=each output=none
         c: connect weather:80
 
-    After a declaration may stand `at LINE` (of the user's file, else each name has a line of its own), `status=500`,
-    `client=httpx`, `size=BYTES`, `rows=NUMBER`, `tools=NUMBER` (asked for by a model), `seconds=` (of a sleep),
-    `error=Timeout`, and what is known of the values that went in and came out: `input=` and `output=` are `same` for
-    every span of the name (the default), `each` for different ones, or `none` where they were not recorded.
+    After a declaration may stand `at LINE` (of the user's file, else each name has a line of its own),
+    `status=500`, `client=httpx`, `size=BYTES`, `rows=NUMBER`, `tools=NUMBER` (asked for by a model), `seconds=` (of
+    a sleep), `error=Timeout`, `system=postgresql`, and what is known of the values that went in and came out:
+    `input=` and `output=` are `same` for every span of the name (the default), `each` for different ones, or `none`
+    where they were not recorded.
 
     A line `trace` marks the executions of the unit of work: `trace |[one   ][two   ]`; without it the whole is one.
 

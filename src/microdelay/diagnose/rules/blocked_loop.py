@@ -11,7 +11,7 @@ from microdelay.diagnose import snippet
 from microdelay.diagnose.case import Case
 from microdelay.diagnose.edits import Unblock
 from microdelay.diagnose.places import median_per_trace
-from microdelay.diagnose.processor import Split
+from microdelay.diagnose.processor import Clock, Split
 from microdelay.diagnose.rule import Finding
 from microdelay.spans import CODEC, GC, IMPORT, LOG, SETUP, TELEMETRY, WAITS, WORK, Place, Span
 from microdelay.traces.model import Step, Trace
@@ -25,6 +25,9 @@ MIN_BLOCK_NS = 10_000_000
 
 MIN_PART_NS = 1_000_000
 """Of one place in such a step; what is shorter does not block by itself."""
+
+MIN_CPU_SHARE = 0.5
+"""Of a computation that must be processor time, where that is known: on a busy machine others take the rest."""
 
 MIN_TIMES = 2
 """Of a computation or a construction, unless there is but one trace: what happens once is a cold start, or chance."""
@@ -77,7 +80,7 @@ def _look(case: Case, trace: Trace, step: Step, seen: dict[tuple[Place, str], _S
     at = step.start_ns
     for span in [*_blocking(case, step), None]:
         until = span.start_ns if span is not None else step.end_ns
-        if until - at >= MIN_BLOCK_NS:
+        if until - at >= MIN_BLOCK_NS and _computes(case, step.activity, at, until):
             sampled = _busiest(case, step.activity, at, until)
             site = sampled or _around(case, step, at)
             if site is not None:
@@ -99,6 +102,16 @@ def _blocking(case: Case, step: Step) -> Iterator[Span]:
         if span.kind in _NAMED and span.end_ns <= step.end_ns and span.start_ns >= until:
             until = span.end_ns
             yield span
+
+
+def _computes(case: Case, activity: int, start_ns: int, end_ns: int) -> bool:
+    """Tell whether a stretch used the processor, as far as its clock was read: else others had the processor."""
+    known = used = 0
+    for segment in Clock(case.recording, activity).segments(start_ns, end_ns):
+        if segment.cpu_ns >= 0:
+            known += segment.end_ns - segment.start_ns
+            used += segment.cpu_ns
+    return used >= MIN_CPU_SHARE * known
 
 
 def _busiest(case: Case, activity: int, start_ns: int, end_ns: int) -> Place | None:

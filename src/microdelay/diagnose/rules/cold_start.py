@@ -6,16 +6,19 @@ part of what a trace usually takes, nor of what all remedies save. Whoever comes
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from statistics import median
 
 from microdelay.diagnose.case import Case
 from microdelay.diagnose.edits import Replace
-from microdelay.diagnose.evidence import Seen, folded, ms
+from microdelay.diagnose.evidence import ms
 from microdelay.diagnose.firsts import cold, imports
+from microdelay.diagnose.loading import built
+from microdelay.diagnose.places import median_per_trace
 from microdelay.diagnose.rule import Finding
-from microdelay.spans import IMPORT, SETUP
+from microdelay.spans import IMPORT, SETUP, Place, Span
+from microdelay.traces.model import Trace
 
 NAME = "cold-start"
 SUMMARY = "the first trace of a process loads what all others find loaded"
@@ -31,53 +34,92 @@ MAX_SHOWN = 4
 """Of what was loaded, the longest first."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """One thing that was loaded, and the span that tells of it, if one does."""
+
+    trace: Trace
+    activity: int
+    start_ns: int
+    end_ns: int
+    site: Place
+    name: str
+    span: Span | None = None
+
+    @property
+    def length_ns(self) -> int:
+        return self.end_ns - self.start_ns
+
+
 def find(case: Case) -> Iterable[Finding]:
     """Give one finding for all that only the first traces load."""
     first = cold(case)
     if not first:
         return
+    pieces = [*_loaded(case, first), *_computed(case, first)]
+    usual = median(trace.duration_ns for trace in case.traces if trace.id not in first)
+    if sum(each.length_ns for each in pieces) >= max(MIN_COLD_NS, MIN_COLD_SHARE * usual):
+        yield _finding(pieces, usual)
+
+
+def _loaded(case: Case, first: Collection[int]) -> Iterator[_Piece]:
+    """Give the modules and the clients, tokenizers and the like that no later trace loads at that place."""
     loaded = [*imports(case), *case.spans_of(SETUP)]
     later = {span.site for trace, span in loaded if trace.id not in first}
     inside = {span.id for _, span in loaded}
-    seen = [
-        (trace, span)
-        for trace, span in loaded
-        if trace.id in first
-        and span.site is not None
-        and span.site not in later
-        and case.recording.parents.get(span.id, 0) not in inside
-    ]
-    usual = median(trace.duration_ns for trace in case.traces if trace.id not in first)
-    if sum(span.duration_ns for _, span in seen) >= max(MIN_COLD_NS, MIN_COLD_SHARE * usual):
-        yield _finding(case, seen, usual)
+    for trace, span in loaded:
+        is_outer = case.recording.parents.get(span.id, 0) not in inside
+        if trace.id in first and is_outer and span.site is not None and span.site not in later:
+            yield _Piece(trace, span.activity, span.start_ns, span.end_ns, span.site, span.name, span)
 
 
-def _finding(case: Case, seen: Seen, usual: float) -> Finding:
-    longest = max(trace.duration_ns for trace, _ in seen)
+def _computed(case: Case, first: Collection[int]) -> Iterator[_Piece]:
+    """Give the tables and models that the first traces build."""
+    early = [trace for trace in case.traces if trace.id in first]
+    for each in built(case, early, [trace for trace in case.traces if trace.id not in first]):
+        if each.site is not None:
+            name = f"computation in {each.site.function}"
+            yield _Piece(each.trace, each.activity, each.start_ns, each.end_ns, each.site, name)
+
+
+def _finding(pieces: Sequence[_Piece], usual: float) -> Finding:
+    longest = max(each.trace.duration_ns for each in pieces)
     # Threads that import the same module at once wait for one another: it is named once.
-    ranked = list({span.name: (t, span) for t, span in sorted(seen, key=lambda each: each[1].duration_ns)}.values())
-    ranked.reverse()
-    names = [f"{span.name} {ms(span.duration_ns)}" for _, span in ranked[:MAX_SHOWN]]
+    ranked = sorted({each.name: each for each in sorted(pieces, key=_length)}.values(), key=_length, reverse=True)
+    names = [f"{each.name} {ms(each.length_ns)}" for each in ranked[:MAX_SHOWN]]
     more = len(ranked) - len(names)
-    total = ms(sum(span.duration_ns for _, span in seen))
-    made = folded(
-        NAME,
-        seen,
-        what=f"the first trace takes {ms(longest)}, later ones {ms(usual)}: it loads for {total} "
+    total = sum(each.length_ns for each in pieces)
+    spans = [each.span for each in pieces if each.span is not None]
+    return Finding(
+        rule=NAME,
+        where=ranked[0].site,
+        kind=spans[0].kind if spans else "cpu",
+        what=f"the first trace takes {ms(longest)}, later ones {ms(usual)}: it loads for {ms(total)} "
         f"({', '.join(names)}{f' and {more} more' if more > 0 else ''})",
         remedy=REMEDY,
-        edits=[Replace(span.activity, span.start_ns, span.end_ns) for _, span in seen],
+        spans=spans,
+        edits=[Replace(each.activity, each.start_ns, each.end_ns) for each in pieces],
+        traces=len({each.trace.id for each in pieces}),
         snippet=_snippet(ranked),
+        places=tuple(dict.fromkeys(each.site for each in ranked)),
+        count=len(pieces),
+        total_ns=total,
+        median_ns=median_per_trace([(each.trace.id, each.length_ns) for each in pieces]),
+        once=True,
     )
-    return replace(made, once=True, operations=frozenset())  # its name must not depend on what is loaded just now
 
 
-def _snippet(ranked: Seen) -> str:
+def _length(piece: _Piece) -> int:
+    return piece.length_ns
+
+
+def _snippet(ranked: Sequence[_Piece]) -> str:
     lines = ["# when the program starts, before it takes the first request"]
-    for _, span in ranked[:MAX_SHOWN]:
-        is_module = span.kind == IMPORT and all(part.isidentifier() for part in span.name.split("."))
-        made = f"import {span.name}" if is_module else f"# what line {span.site.line if span.site else 0} constructs"
-        lines.append(f"{made}  # {ms(span.duration_ns)}")
+    for each in ranked[:MAX_SHOWN]:
+        is_module = each.span is not None and each.span.kind == IMPORT
+        is_named = is_module and all(part.isidentifier() for part in each.name.split("."))
+        made = f"import {each.name}" if is_named else f"# what line {each.site.line} of {each.site.function} makes"
+        lines.append(f"{made}  # {ms(each.length_ns)}")
     return "\n".join(lines)
 
 

@@ -6,13 +6,13 @@ long as the program can be taken out of it (`gc.freeze`), and the rest be collec
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from microdelay.diagnose.case import Case
 from microdelay.diagnose.edits import Cost, Replace
 from microdelay.diagnose.evidence import Seen, folded, ms, root_of, times
-from microdelay.diagnose.processor import Split
+from microdelay.diagnose.processor import overlapping
 from microdelay.diagnose.rule import Finding
 from microdelay.spans import GC, Place, Span
 from microdelay.traces.model import Trace
@@ -56,10 +56,8 @@ def find(case: Case) -> Iterable[Finding]:
 def _finding(case: Case, place: Place, seen: Seen) -> Finding:
     collected = sum(int(span.attributes.get("collected", 0)) for _, span in seen)
     each = sum(span.duration_ns for _, span in seen) / len(seen)
-    split = Split(case.recording)
-    for _, span in seen:
-        split.add(span.activity, span.start_ns, span.end_ns)
-    busiest = split.busiest()
+    lines = Counter(line for _, span in seen if (line := _line(case, span)) is not None)
+    often = [line for line, times_seen in lines.items() if 2 * times_seen >= len(seen)]
     return folded(
         NAME,
         seen,
@@ -69,8 +67,14 @@ def _finding(case: Case, place: Place, seen: Seen) -> Finding:
         remedy=REMEDY,
         edits=[Replace(span.activity, span.start_ns, span.end_ns, _cost(span)) for _, span in seen],
         snippet=_SNIPPET,
-        also=[busiest] if busiest is not None else [],
+        also=often,
     )
+
+
+def _line(case: Case, span: Span) -> Place | None:
+    """Give the line at which the sampler found the program when the collector was done: it cannot look before."""
+    seen = overlapping(case.recording.samples.get(span.activity, ()), span.start_ns, span.end_ns + 1)
+    return seen[-1].site if seen else None
 
 
 def _cost(span: Span) -> Cost:

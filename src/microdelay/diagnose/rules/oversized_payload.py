@@ -6,6 +6,7 @@ first of them. The rest was made by the service, sent, received and decoded for 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from statistics import mean
 
@@ -39,6 +40,10 @@ _LIGHT = frozenset({
     ".is_success", ".is_error", ".history", ".cookies", ".reason_phrase", ".http_version",
 })  # fmt: skip
 """What of an answer needs no body."""
+
+
+_MUCH = re.compile(r"s$|data|content|body|text|html|list|embedding|payload|blob|message|answer|response|page", re.I)
+"""Names of keys that may hold most of an answer."""
 
 
 def find(case: Case) -> Iterable[Finding]:
@@ -93,7 +98,7 @@ def _of_body(used: set[Path]) -> str:
     if any(path[0] != ".json()" or len(path) < 2 for path in kept if path != (".json()",)):
         return ""
     parts = [path for path in kept if path != (".json()",)]
-    if parts and all(path[-1] in ("len", "?") or _is_small(path) for path in parts):
+    if parts and all(path[-1] in ("len", "?") or _is_small(path) or _is_one(path) for path in parts):
         return f"only {', '.join(sorted({''.join(_shown(path)) for path in parts}))} of it is used"
     return ""
 
@@ -101,6 +106,12 @@ def _of_body(used: set[Path]) -> str:
 def _is_small(path: Path) -> bool:
     """Tell whether a path ends at one item of a list, and takes a part of that."""
     return any(step.startswith("[") and step[1:-1].lstrip("-").isdigit() for step in path)
+
+
+def _is_one(path: Path) -> bool:
+    """Tell whether a path ends at a key that by its name is one thing, not a list nor all of a text."""
+    key = path[1][1:-1].strip("'\"")
+    return path[1].startswith("[") and not key.isdigit() and not _MUCH.search(key)
 
 
 def _shown(path: Path) -> Iterable[str]:

@@ -24,6 +24,9 @@ OVER = frozenset({"blocked-loop"})
 MIN_TRACE_SHARE = 0.01
 """Of the traces' time that the codec must take: on 20 KB beside a model that answers in a second, leave it."""
 
+MIN_BYTES = 2_000
+"""Of one value: a shorter one takes some µs, and what a recording has of it was held up by something else."""
+
 MAX_JSON_RATE = 200e6
 """Bytes a second above which `json` is not slow: it then copies long strings, which orjson does hardly faster."""
 
@@ -74,7 +77,7 @@ def find(case: Case) -> Iterable[Finding]:
 
 def _is_slow(span: Span) -> bool:
     size = span.attributes.get("size")
-    return not isinstance(size, int) or size * 1e9 < FASTER[span.name].max_rate * span.duration_ns
+    return not isinstance(size, int) or MIN_BYTES * 1e9 < size * 1e9 < FASTER[span.name].max_rate * span.duration_ns
 
 
 def _finding(case: Case, place: Place, name: str, seen: Seen) -> Finding:

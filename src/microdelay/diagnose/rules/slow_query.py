@@ -16,7 +16,7 @@ from microdelay.diagnose.edits import NOTHING, Cost, Replace
 from microdelay.diagnose.evidence import folded, ms, times
 from microdelay.diagnose.places import costliest
 from microdelay.diagnose.rule import Finding
-from microdelay.diagnose.statements import Shape, Statement, statements
+from microdelay.diagnose.statements import Statement, Text, statements, taken
 from microdelay.spans import CONNECT
 
 NAME = "slow-query"
@@ -32,6 +32,9 @@ MIN_TIMES_OTHERS = 8
 MIN_ALONE_NS = 100_000_000
 """Of a statement of a database with no other statement in the recording: no network within a continent takes that."""
 
+NEAR_NS = 1_000_000
+"""What another statement may take of a database in the process or on the same machine, where none was recorded."""
+
 MAX_ROWS = 100
 """That it gives; of more, the rows may be what takes the time."""
 
@@ -39,7 +42,7 @@ MIN_STEADY_SHARE = 0.3
 """Of its median that a statement takes at the quickest; one that is sometimes quick waits for something else."""
 
 _SEARCHES = re.compile(r"^(SELECT|WITH|UPDATE|DELETE)\b.*\bWHERE\b", re.IGNORECASE | re.DOTALL)
-_COMPUTES = re.compile(r"\b(GROUP BY|DISTINCT|COUNT|SUM|AVG|MIN|MAX|STDDEV|OVER)\b", re.IGNORECASE)
+_COMPUTES = re.compile(r"\b(GROUP BY|DISTINCT|STDDEV|OVER)\b", re.IGNORECASE)
 _SLEEPS = re.compile(r"\bpg_sleep|\bSLEEP\(|\bWAITFOR\b|\bFOR UPDATE\b", re.IGNORECASE)
 _TABLE = re.compile(r"\b(?:FROM|UPDATE)\s+([\w.\"]+)", re.IGNORECASE)
 _COLUMN = re.compile(
@@ -50,10 +53,12 @@ _COLUMN = re.compile(
 
 def find(case: Case) -> Iterable[Finding]:
     """Give each such statement, folded over the places that send it."""
-    known = statements(case)
-    quickest = {shape: median(each.taken_ns for each in made) for shape, made in known.items()}
+    usual = taken(case)
+    slow = {shape for shape in usual if usual[shape] >= MIN_QUERY_NS / 2 and _is_search(shape[0])}
+    known = statements(case, slow) if slow else {}
+    quickest = usual | {shape: median(each.taken_ns for each in made) for shape, made in known.items()}
     for shape, made in known.items():
-        if not _SEARCHES.search(shape[0]) or _SLEEPS.search(shape[0]) or quickest[shape] < MIN_QUERY_NS:
+        if quickest[shape] < MIN_QUERY_NS:
             continue
         others = _others(case, shape, quickest)
         least = MIN_TIMES_OTHERS * others if others else MIN_ALONE_NS
@@ -63,33 +68,38 @@ def find(case: Case) -> Iterable[Finding]:
                 yield finding
 
 
-def _others(case: Case, shape: Shape, quickest: Mapping[Shape, float]) -> float:
+def _is_search(text: str) -> bool:
+    return bool(_SEARCHES.search(text)) and not _SLEEPS.search(text)
+
+
+def _others(case: Case, shape: Text, quickest: Mapping[Text, float]) -> float:
     """Give what the quickest other statement of a database takes, or connecting to it; 0 where nothing is known."""
-    same = [taken for other, taken in quickest.items() if other[1:] == shape[1:] and other != shape]
+    same = [length for other, length in quickest.items() if other[1:] == shape[1:] and other != shape]
     if not same:
         same = [
             span.duration_ns
             for _, span in case.spans_of(CONNECT)
             if shape[2] and span.attributes.get("server.address") == shape[2]
         ]
-    return min(same, default=0)
+    is_near = shape[1] == "sqlite" or shape[2] in ("localhost", "127.0.0.1", "::1")
+    return min(same, default=NEAR_NS if is_near else 0)
 
 
-def _finding(case: Case, shape: Shape, made: Sequence[Statement], others: float) -> Finding | None:
+def _finding(case: Case, shape: Text, made: Sequence[Statement], others: float) -> Finding | None:
     seen = [(each.trace, span) for each in made for span in each.spans]
     asked = [(each.trace, each.spans[0]) for each in made]
     where = costliest(span for _, span in asked)
     if where is None:
         return None
     rows = median(each.rows for each in made)
-    taken = median(each.taken_ns for each in made)
+    each_ns = median(each.taken_ns for each in made)
     gives = f", {rows:.0f} rows" if rows >= 0 else ""
     compared = f"; the quickest other statement takes {ms(others)}" if others else ""
     return folded(
         NAME,
         seen,
         where=where,
-        what=f"{asked[0][1].name} takes {ms(taken)}{gives}, {times(asked, case)}{compared}",
+        what=f"{asked[0][1].name} takes {ms(each_ns)}{gives}, {times(asked, case)}{compared}",
         remedy=REMEDY,
         edits=[edit for each in made for edit in _edits(each, int(others))],
         snippet=_snippet(shape[0]),
@@ -109,11 +119,13 @@ def _edits(statement: Statement, others: int) -> list[Replace]:
 
 def _doubt(text: str, made: Sequence[Statement]) -> Verdict | None:
     """Say what else may be the reason, if something may."""
-    taken = [each.taken_ns for each in made]
+    lengths = [each.taken_ns for each in made]
     if _COMPUTES.search(text):
         return Verdict(UNKNOWN, ("it computes something of all rows that it finds: an index may not spare that",))
-    if min(taken) < MIN_STEADY_SHARE * median(taken):
-        return Verdict(UNKNOWN, (f"it sometimes takes {ms(min(taken))} only: it may wait for a lock, or for the disk",))
+    if min(lengths) < MIN_STEADY_SHARE * median(lengths):
+        return Verdict(
+            UNKNOWN, (f"it sometimes takes {ms(min(lengths))} only: it may wait for a lock, or for the disk",)
+        )
     return None
 
 
@@ -162,7 +174,7 @@ SILENT = {
     "nothing to compare it with, and not slow in itself": """
         1 character = 1 ms
         main  |[search          ]
-        search: sql SELECT id FROM orders WHERE customer = ?  rows=1
+        search: sql SELECT id FROM orders WHERE customer = ?  rows=1 system=postgresql
     """,
     "a statement that sleeps": """
         1 character = 1 ms
