@@ -14,11 +14,13 @@ from microdelay.diagnose.case import Case
 from microdelay.diagnose.choice import Choice, Chosen, choose
 from microdelay.diagnose.dataflow import source
 from microdelay.diagnose.dataflow.flow import DEPENDENT, UNKNOWN
+from microdelay.diagnose.dominance import Dominant, dominant
 from microdelay.diagnose.edits import VIEWS
 from microdelay.diagnose.overlap import without_doubles
 from microdelay.diagnose.price import Fleet
 from microdelay.diagnose.pricing import Floats, Pricing
 from microdelay.diagnose.rule import Finding, Rule, Saving, precedence
+from microdelay.diagnose.shared_cache import with_extra_calls
 from microdelay.diagnose.weights import percentile
 from microdelay.traces.model import Recording, Trace
 from microdelay.traces.outlined import budget_note, outlined
@@ -34,6 +36,9 @@ POOR_FIDELITY = 0.1
 
 MIN_ONCE_NS = 10_000_000
 """What a process does once must take, to be worth a line: a person notices a hundredth of a second at best."""
+
+DOMINATED_SHARE = 0.02
+"""Of a trace that remedies may save of what dominates it, and it is still said to be all there is."""
 
 MIN_TRACES_SHARE = 0.05
 """Of the traces that a finding must be in: what the first one alone does is a cold start, not a habit."""
@@ -56,6 +61,7 @@ class Diagnosis:
 
     `predicted` is what the traces would take with all remedies that nothing speaks against; `possible`, with those
     too whose verdict is not certain.
+    `dominant` is what nearly all of a trace is, where no remedy makes that faster.
     """
 
     recording: Recording
@@ -75,6 +81,7 @@ class Diagnosis:
     changed: Sequence[str] = ()
     durations: Sequence[int] = ()
     predictions: Sequence[int] = ()
+    dominant: Dominant | None = None
     pricing: Pricing | None = field(default=None, repr=False, compare=False)
     chosen: Chosen = field(default_factory=Chosen)
 
@@ -130,7 +137,7 @@ def diagnose(
         if progress is not None:
             progress(rule.NAME, number, len(rules))
         found += rule.find(case)
-    found = without_doubles(found, precedence(rules))
+    found = [with_extra_calls(recording, finding) for finding in without_doubles(found, precedence(rules))]
     pricing = Pricing(recording, traces, [finding.edits for finding in found])
     kept = sorted(
         _kept(pricing, [_priced(pricing, finding) for finding in found]),
@@ -149,6 +156,10 @@ def diagnose(
     else:
         possible = pricing.recorded - pricing.savings([edit for finding in usual for edit in finding.edits])["expected"]
     spent = accounts.accounts(recording, traces)
+    most = dominant(recording, pricing)
+    taken = stats(pricing.recorded).mean
+    if most is not None and taken - stats(possible).mean > (1 - most.share + DOMINATED_SHARE) * taken:
+        most = None  # it can be made faster
     median, worst = pricing.fidelity()
     return Diagnosis(
         recording=recording,
@@ -169,6 +180,7 @@ def diagnose(
         durations=[int(value) for value in pricing.recorded],
         predictions=[int(value) for value in predictions],
         pricing=pricing,
+        dominant=most,
         chosen=left_out,
     )
 

@@ -38,12 +38,15 @@ class Replace:
 class Together:
     """What ran in these intervals, one after the other, begins at the first one's place and runs concurrently.
 
-    `slowdown` is by how much each may take longer because the others run: (best, expected, worst) factors.
+    `slowdown` is by how much each may take longer because the others run: (best, expected, worst) factors. `extra` is
+    what each has to wait for besides, in ns, because none finds what the first one keeps for the others; at best, one
+    asks for all.
     """
 
     activity: int
     intervals: tuple[tuple[int, int], ...]
     slowdown: tuple[float, float, float] = (1.0, 1.0, 1.1)
+    extra: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

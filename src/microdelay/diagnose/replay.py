@@ -144,8 +144,8 @@ def _replaced(ops: list[Op], edits: Sequence[Replace], view: str) -> list[Op]:
 
 
 def _leads_to(op: Op, edit: Replace) -> bool:
-    """Tell whether something comes before what is replaced: taking a pool's worker, the beginning of the trace."""
-    return (op.kind == TAKE and op.end_ns <= edit.start_ns) or (op.kind in POINTS and op.start_ns == edit.start_ns)
+    """Tell whether an activity did this before it came to what is replaced: it began, took a pool's worker."""
+    return (op.kind == TAKE or op.kind in POINTS) and op.end_ns <= edit.start_ns
 
 
 def _forked(ops: list[Op], group: Together, view: str) -> list[Op]:
@@ -167,6 +167,9 @@ def _forked(ops: list[Op], group: Together, view: str) -> list[Op]:
         )
     if at < 0:
         return ops
+    for lane, extra in zip(lanes, group.extra, strict=False):
+        if lane and extra and view != VIEWS[0]:
+            lane.insert(0, Op(WAIT, lane[0].start_ns, lane[0].start_ns, extra))
     start, end = group.intervals[0][0], group.intervals[-1][1]
     rest.insert(at, Op(FORK, start, end, lanes=[lane for lane in lanes if lane]))
     return rest

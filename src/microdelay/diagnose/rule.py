@@ -40,6 +40,7 @@ class Finding:
     of the spans that it costs, by which a later recording is compared. `count` is how often it was seen in all
     `traces` together, `total_ns` what those spans took. `after_others` says that it saves nothing alone, and its
     saving only once the other findings are remedied (a call that blocks the loop gains nothing from running together).
+    `extra_calls` is how many calls more a trace makes with the remedy; `cautions` are sentences to read before it.
     `once` says that a process pays it once, however many traces it runs: it is no part of what all remedies save.
     """
 
@@ -63,6 +64,8 @@ class Finding:
     after_others: bool = False
     once: bool = False
     ordinal: int = 0
+    extra_calls: float = 0.0
+    cautions: Sequence[str] = ()
 
     @property
     def id(self) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from microdelay.diagnose.comparison import Comparison
 from microdelay.diagnose.diagnosis import Diagnosis
+from microdelay.diagnose.plan import Step
 from microdelay.diagnose.rule import Finding, Saving
 from microdelay.spans import Place
 
@@ -16,9 +18,10 @@ MAX_EVIDENCE = 20
 """Spans of a finding that are listed by id; `count` says how many there are."""
 
 
-def diagnosis(found: Diagnosis) -> dict[str, Any]:
-    """Give a diagnosis as plain data, times in nanoseconds."""
-    return {
+def diagnosis(found: Diagnosis, steps: Sequence[Step] | None = None) -> dict[str, Any]:
+    """Give a diagnosis as plain data, times in nanoseconds, with the steps of its plan where there is one."""
+    planned = {} if steps is None else {"plan": [_step(number, step) for number, step in enumerate(steps, 1)]}
+    return planned | {
         "schema": SCHEMA,
         "recording": found.recording.path,
         "traces": found.count,
@@ -36,6 +39,7 @@ def diagnosis(found: Diagnosis) -> dict[str, Any]:
             for each in found.chosen.ignored
         ],
         "below_min_saving": found.chosen.below,
+        "dominant": asdict(found.dominant) if found.dominant else None,
         "fidelity": {"median": found.fidelity, "worst": found.fidelity_worst},
         "unexplained_share": found.unexplained_share,
         "accounts_ns": dict(found.accounts),
@@ -48,6 +52,20 @@ def diagnosis(found: Diagnosis) -> dict[str, Any]:
         },
         "rules": list(found.rules),
         "passed": list(found.passed),
+    }
+
+
+def _step(number: int, step: Step) -> dict[str, Any]:
+    return {
+        "step": number,
+        "id": step.finding.id,
+        "rule": step.finding.rule,
+        "where": place(step.finding.where),
+        "remedy": step.finding.remedy,
+        "alone_ns": _saving(step.finding.saving),
+        "adds_ns": _saving(step.adds),
+        "saved_ns": _saving(step.saved),
+        "after_ns": asdict(step.after),
     }
 
 
@@ -70,6 +88,8 @@ def _finding(found: Diagnosis, finding: Finding) -> dict[str, Any]:
         "predicted_ns": {"p50": finding.predicted_ns},
         "price": _price_of(found, finding),
         "dependence": {"verdict": dependence.verdict, "evidence": list(dependence.evidence)} if dependence else None,
+        "extra_calls": finding.extra_calls,
+        "cautions": list(finding.cautions),
         "remedy": finding.remedy,
         "snippet": finding.snippet,
         "spans": [span.id for span in finding.spans[:MAX_EVIDENCE]],

@@ -14,6 +14,8 @@ from rich.text import Text
 
 from microdelay.diagnose.dataflow.flow import DEPENDENT, INDEPENDENT, UNKNOWN, Verdict
 from microdelay.diagnose.diagnosis import Diagnosis
+from microdelay.diagnose.dominance import Dominant
+from microdelay.diagnose.plan import Step
 from microdelay.diagnose.price import Fleet
 from microdelay.diagnose.rule import Finding, Saving
 from microdelay.report.units import duration, interval, libraries, share, short_path, three_digits
@@ -45,12 +47,16 @@ def write(file: IO[str], *parts: RenderableType) -> None:
     file.writelines(f"{line.rstrip()}\n" for line in plain.getvalue().splitlines())
 
 
-def render(found: Diagnosis, file: IO[str], show_ignored: bool = False) -> None:
-    """Write a diagnosis for a person; with `show_ignored`, what is left out as well."""
+def render(found: Diagnosis, file: IO[str], show_ignored: bool = False, steps: Sequence[Step] | None = None) -> None:
+    """Write a diagnosis for a person; with `show_ignored`, what is left out as well; with `steps`, its plan."""
     remedied = [finding for finding in found.findings if finding.edits]
     findings = [_finding(number, finding, found) for number, finding in enumerate(remedied, 1)]
+    if found.dominant and remedied:
+        findings = [_rest(remedied)]
     if not remedied:
         findings = [Padding(Text("Nothing found that a remedy of ours would make faster.", "green"), (0, 2, 1, 2))]
+    if steps:
+        findings.append(_planned(steps))
     write(file, _head(found), *findings, _foot(found, show_ignored))
 
 
@@ -60,17 +66,55 @@ def _head(found: Diagnosis) -> RenderableType:
     traces = f"{found.count:,} trace{'s' if found.count != 1 else ''} of {', '.join(names[:3])}"
     title = Text.assemble(("microdelay", "bold"), "  ", program, "  ·  ", traces)
     lines = [title, Text(), _summary(found)]
-    if found.saving.expected:
+    if found.dominant is not None:
+        lines.insert(2, _dominated(found, found.dominant))
+    elif found.saving.expected:
         lines.append(_bill(found.saving, found.fleet))
     lines += [Text(f"! {warning}", "yellow") for warning in found.warnings]
     return Padding(Group(*lines), (1, 2, 1, 2), expand=False)
+
+
+def _dominated(found: Diagnosis, most: Dominant) -> Text:
+    """Say what there is to say where one thing is all: no more than that."""
+    text = Text.assemble(
+        (f"{most.name[0].upper()}{most.name[1:]}", "bold"),
+        f" ({most.kind}) is {share(most.share, 1)} of a trace's critical path, {duration(most.ns)} of ",
+        f"{duration(found.duration.mean)}. Nothing found here makes that faster",
+    )
+    if found.saving.expected:
+        text.append(f"; all else together would save {duration(found.saving.expected)}")
+    return text.append(".")
+
+
+def _rest(findings: Sequence[Finding]) -> RenderableType:
+    lines = [Text("Seen beside it, and hardly to be noticed:", "dim")]
+    saved = [f"{duration(each.saving.expected)} of a trace" for each in findings]
+    lines += [
+        Text(f"  {each.rule} {_place(each.where)}: {much}", "dim") for each, much in zip(findings, saved, strict=True)
+    ]
+    return Padding(Group(*lines), (0, 2, 1, 2), expand=False)
+
+
+def _planned(steps: Sequence[Step]) -> RenderableType:
+    table = Table.grid(expand=False, padding=(0, 2))
+    for number, step in enumerate(steps, 1):
+        table.add_row(
+            Text(f"{number}", "bold"),
+            Text(step.finding.rule, "bold cyan"),
+            Text(_place(step.finding.where)),
+            Text.assemble("adds ", (duration(step.adds.expected), "bold green")),
+            Text(f"({interval(step.adds.low, step.adds.high)})"),
+            Text(f"a trace then takes {duration(step.after.p50)}"),
+        )
+    title = Text("In which order: each remedy with what it adds to those before it", "bold")
+    return Padding(Group(title, table), (0, 2, 1, 2), expand=False)
 
 
 def _summary(found: Diagnosis) -> Text:
     text = Text.assemble(
         "A trace takes ", (duration(found.duration.p50), "bold"), f" (p95 {duration(found.duration.p95)})."
     )
-    if found.saving.expected:
+    if found.saving.expected and not found.dominant:
         text.append(" With all remedies below it would take ")
         text.append(duration(found.predicted.p50), "bold green")
         text.append(f": {duration(found.saving.expected)} saved ({interval(found.saving.low, found.saving.high)}), ")
@@ -110,6 +154,7 @@ def _finding(number: int, finding: Finding, found: Diagnosis) -> RenderableType:
         body.append(Text(f"also {_places(finding.where, more)}", "dim"))
     if finding.dependence is not None:
         body += _verdict(finding.dependence)
+    body += [Text.assemble(("mind: ", "yellow"), each) for each in finding.cautions]
     body.append(Text.assemble("remedy: ", (finding.remedy, "bold")))
     if finding.snippet:
         code = Syntax(finding.snippet, "python", theme="ansi_dark", background_color="default", word_wrap=True)
