@@ -12,8 +12,9 @@ import numpy as np
 from microdelay.diagnose.rows import Rows
 from microdelay.spans import CONNECTING, LOCK, LOG, POOL, REQUESTS, TELEMETRY, WAITS, Span
 from microdelay.traces.columns import Shape, Spans
-from microdelay.traces.index import Bools, Groups, Ints
+from microdelay.traces.index import Bools, Groups, Ints, grouped
 from microdelay.traces.model import Recording, Trace
+from microdelay.traces.paths import Paths
 
 TURNS = CONNECTING | {LOCK, POOL}
 """Kinds of waits that come before an operation, and lead to nothing themselves."""
@@ -154,8 +155,8 @@ class Case:
         found = self.body_rows
         request = np.repeat(found.keys, np.diff(found.starts))
         read = outputs[found.values]
-        for row, output in zip(request[read != 0][::-1].tolist(), read[read != 0][::-1].tolist(), strict=True):
-            outputs[row] = output  # backwards, since the first one counts
+        known, first = np.unique(request[read != 0], return_index=True)
+        outputs[known] = read[read != 0][first]
         return outputs
 
     def end_of(self, request: Span) -> int:
@@ -175,15 +176,26 @@ class Case:
     def reached(self) -> Mapping[object, frozenset[str]]:
         """For each place and each function (file, name, line) of the program, the operations that it leads to."""
         found: dict[object, set[str]] = defaultdict(set)
-        for span in self.recording.spans:
-            if span.kind not in WAITS or span.kind in TURNS or self.inside_wait(span):
-                continue
-            site = span.site
-            for call in self.recording.callers(span.invocation):
-                found[site].add(span.name)
-                found[call.file, call.function, call.line].add(span.name)
-                site = call.site
-        return {key: frozenset(names) for key, names in found.items()}
+        recording, paths = self.recording, self.paths
+        spans, calls = recording.spans, recording.calls
+        row = calls.index.rows(spans.invocation)
+        leads = np.flatnonzero(spans.of_kinds(WAITS - TURNS) & ~self.inside & (row >= 0))
+        path, site = paths.of_call[row[leads]], spans.site[leads]
+        name, names = spans.take(leads).coded(lambda shape: shape.name)
+        for same in grouped(path, site, name):
+            first = same[0]
+            place = spans.table.places.known[int(site[first])]
+            for each in paths.chain(int(path[first])):
+                call = calls.row(paths.example[each])
+                found[place].add(names[name[first]])
+                found[call.file, call.function, call.line].add(names[name[first]])
+                place = call.site
+        return {key: frozenset(each) for key, each in found.items()}
+
+    @cached_property
+    def paths(self) -> Paths:
+        """The ways through the user's functions to each call."""
+        return Paths(self.recording)
 
 
 def _is_request(shape: Shape) -> bool:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
 
 from microdelay.diagnose import snippet
 from microdelay.diagnose.case import Case
 from microdelay.diagnose.edits import Cost
-from microdelay.spans import CONNECT, CONNECTING, Place, Span
+from microdelay.spans import CONNECT, CONNECTING, REQUESTS, Place, Span
+from microdelay.traces.columns import Spans
+from microdelay.traces.index import Groups, Ints
 
 _CLIENTS = {
     "requests": ("session", "session = requests.Session()  # once, at the top of the module", "session.get(url)"),
@@ -23,24 +27,40 @@ _CLIENTS = {
 """For each client library: a name, what makes one client, and a call through it."""
 
 
-def opened_in(case: Case, request: Span) -> list[Span]:
-    """Give the steps of opening a connection (name, TCP, TLS) that stand in a request; none where one was kept."""
-    opening = [child for child in _below(case, request) if child.kind in CONNECTING]
+@lru_cache(1)  # asked by several rules of one case; more would keep recordings alive
+def openings(case: Case) -> Groups:
+    """Give for each request (by row) the steps of opening a connection (name, TCP, TLS) that stand in it.
+
+    Requests that used a kept connection have none.
+    """
+    spans, lanes = case.recording.spans, case.recording.lanes
+    connects, requests = spans.of_kinds(CONNECTING), spans.of_kinds(REQUESTS)
+    step = lanes.groups.values[connects[lanes.groups.values]]
+    around = lanes.parents[step]
+    found: list[tuple[Ints, Ints]] = []
+    while len(step):
+        step, around = step[around >= 0], around[around >= 0]
+        in_request = requests[around]
+        found.append((around[in_request], step[in_request]))
+        further = ~connects[around]
+        step, around = step[further], lanes.parents[around[further]]
+    nothing = np.zeros(0, np.int64)
+    request, step = (np.concatenate([nothing, *each]) for each in zip(*found, strict=True)) if found else (nothing,) * 2
     # A client may connect in tasks of its own, to several addresses at once: then it says so.
-    is_new = request.attributes.get("microdelay.connection") == "new"
-    return opening if is_new or any(child.kind == CONNECT for child in opening) else []
+    opens = spans.where(lambda shape: shape.attributes.get("microdelay.connection") == "new", requests)
+    opens[request[spans.of_kinds({CONNECT})[step]]] = True
+    return Groups(request[opens[request]], step[opens[request]])
 
 
-def _below(case: Case, span: Span) -> Iterator[Span]:
-    for child in case.recording.children.get(span.id, ()):
-        yield child
-        if child.kind not in CONNECTING:
-            yield from _below(case, child)
+def opened_in(case: Case, request: Span) -> Spans:
+    """Give the steps of opening a connection (name, TCP, TLS) that stand in a request; none where one was kept."""
+    spans = case.recording.spans
+    return spans.take(openings(case).get(spans.table.index.find(request.id)))
 
 
-def still_opened(span: Span) -> Cost:
+def still_opened(duration_ns: int) -> Cost:
     """Give what one of these steps takes with a kept client: a pool opens some after all, a fifth at the worst."""
-    return Cost(0, 0, span.duration_ns // 5)
+    return Cost(0, 0, duration_ns // 5)
 
 
 def kept_client(client: str, where: Place) -> str:

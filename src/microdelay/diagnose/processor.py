@@ -7,8 +7,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from microdelay.spans import Place
 from microdelay.traces.model import Recording, Sample
+from microdelay.traces.records import Lane
+from microdelay.traces.tables import Samples
 
 YOURS = ""
 """The package of code that is the user's own."""
@@ -32,16 +36,19 @@ class Clock:
     """The readings of one activity's thread, from spans and samples."""
 
     def __init__(self, recording: Recording, activity: int) -> None:
-        points = []
-        for span in recording.lanes.get(activity, ()):
-            if span.cpu_start_ns >= 0:
-                points += [(span.start_ns, span.cpu_start_ns), (span.end_ns, span.cpu_start_ns + span.cpu_ns)]
-        for sample in recording.samples.get(activity, ()):
-            if sample.clock_ns >= 0 and sample.cpu_ns >= 0:
-                points += [(sample.start_ns, sample.clock_ns - sample.cpu_ns), (sample.end_ns, sample.clock_ns)]
-        points.sort()
-        self._times = [time for time, _ in points]
-        self._readings = [reading for _, reading in points]
+        spans, samples = recording.spans, recording.looks
+        rows = recording.lanes.groups.get(activity)
+        rows = rows[spans.cpu_start_ns[rows] >= 0]
+        low, high = samples.groups.span(activity)
+        seen = np.arange(low, high)
+        seen = seen[(samples.clock_ns[seen] >= 0) & (samples.cpu_ns[seen] >= 0)]
+        began, clock = spans.cpu_start_ns[rows], samples.clock_ns[seen]
+        times = (spans.start_ns[rows], spans.end_ns[rows], samples.start_ns[seen], samples.end_ns[seen])
+        readings = (began, began + spans.cpu_ns[rows], clock - samples.cpu_ns[seen], clock)
+        times_ns, readings_ns = np.concatenate(times), np.concatenate(readings)
+        order = np.lexsort((readings_ns, times_ns))
+        self._times = times_ns[order].data
+        self._readings = readings_ns[order].data
 
     def segments(self, start: int, end: int) -> Iterator[Segment]:
         """Give the segments that overlap an interval, whole even if they begin before it or end after it."""
@@ -109,9 +116,12 @@ def _line(place: Place | None) -> Place | None:
 
 def overlapping(samples: Sequence[Sample], start: int, end: int) -> Sequence[Sample]:
     """Give the samples of an activity that overlap an interval."""
+    if isinstance(samples, Lane) and isinstance(samples.table, Samples):
+        table = samples.table
+        low = bisect_right(table.ends, start, samples.low, samples.high)
+        return Lane(table, low, bisect_left(table.starts, end, low, samples.high))
     low = bisect_right(samples, start, key=lambda sample: sample.end_ns)
-    high = bisect_left(samples, end, lo=low, key=lambda sample: sample.start_ns)
-    return samples[low:high]
+    return samples[low : bisect_left(samples, end, lo=low, key=lambda sample: sample.start_ns)]
 
 
 def is_contended(samples: Sequence[Sample], start: int, end: int) -> bool:

@@ -290,6 +290,16 @@ class Spans(Sequence[Span]):
         return self._column(self.table.output)
 
     @property
+    def cpu_start_ns(self) -> Ints:
+        """What the thread's clock said at the start of each, -1 where it was not read."""
+        return self._column(self.table.cpu_start_ns)
+
+    @property
+    def cpu_ns(self) -> Ints:
+        """The thread's processor time in each, -1 where it was not read."""
+        return self._column(self.table.cpu_ns)
+
+    @property
     def site(self) -> Ints:
         """The place of each, as a number in `table.places.known`; 0 for none."""
         return self._column(self.table.site)

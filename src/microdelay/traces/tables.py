@@ -265,6 +265,8 @@ class Samples(ByActivity[Sample]):
             self.end_ns, self.cpu_ns, self.clock_ns, self.late_ns, self.looks, self.is_still, self.is_probed,
             self.invocation, self.site,
         ) = (columns[name] for name in self.COLUMNS[2:])  # fmt: skip
+        self.ends = np.ascontiguousarray(self.end_ns).data
+        """The ends, for `bisect`."""
         self.package, self.call, self.places = package, call, places
 
     @classmethod

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from statistics import mean, median
+from collections.abc import Iterable
+
+import numpy as np
 
 from microdelay.diagnose.case import Case
 from microdelay.diagnose.edits import Cost, Replace
-from microdelay.diagnose.places import costliest, median_per_trace, places
+from microdelay.diagnose.places import costliest, median_of_sums, places
+from microdelay.diagnose.rows import Rows
 from microdelay.diagnose.rule import Finding
-from microdelay.spans import LOG, WAITS, Span
-from microdelay.traces.model import Trace
+from microdelay.spans import LOG, WAITS
+from microdelay.traces.columns import Spans
+from microdelay.traces.index import Ints
 
 NAME = "chatty-logging"
 SUMMARY = "log calls that wait for the network or the disk, record by record"
@@ -29,53 +31,52 @@ BUFFERED = Cost(5_000, 20_000, 100_000)
 
 def find(case: Case) -> Iterable[Finding]:
     """Give one finding for each handler, however many lines log through it."""
-    handlers: dict[str, list[tuple[Trace, Span]]] = defaultdict(list)
-    for trace in case.traces:
-        for span in case.outermost[trace.id]:
-            if span.kind == LOG:
-                handlers[str(span.attributes.get("handler", ""))].append((trace, span))
-    for handler, seen in handlers.items():
-        if _length(case, [span for _, span in seen]) >= MIN_RECORD_NS:
-            finding = _finding(case, handler, seen)
+    logged = case.select({LOG}, outermost=True)
+    handler, _ = logged.spans.coded(lambda shape: str(shape.attributes.get("handler", "")))
+    for seen in logged.groups(handler):
+        inside = _waits(case, seen.spans)
+        if _length(seen.spans.duration_ns, bool(len(inside))) >= MIN_RECORD_NS:
+            finding = _finding(case, str(seen.spans[0].attributes.get("handler", "")), seen, inside)
             if finding is not None:
                 yield finding
 
 
-def _length(case: Case, spans: Sequence[Span]) -> float:
+def _length(lengths_ns: Ints, waits: bool) -> float:
     """Give what a record takes: the mean where the handler is seen to wait, since one may wait for many records.
 
     Else the median: a few records that a busy machine holds up make no slow handler.
     """
-    lengths = [span.duration_ns for span in spans]
-    return mean(lengths) if any(_waits(case, span) for span in spans) else median(lengths)
+    return float(np.mean(lengths_ns) if waits else np.median(lengths_ns))
 
 
-def _waits(case: Case, span: Span) -> list[Span]:
-    """Give what a log call waited for, as far as it matters."""
-    least = MIN_WAIT_SHARE * span.duration_ns
-    below = case.recording.children.get(span.id, ())
-    return [child for child in below if child.kind in WAITS and child.duration_ns >= least]
+def _waits(case: Case, logged: Spans) -> Spans:
+    """Give what log calls waited for, as far as it matters."""
+    spans, parents = case.recording.spans, case.recording.lanes.parents
+    least = np.full(len(spans), np.inf)
+    least[logged.rows] = MIN_WAIT_SHARE * logged.duration_ns
+    children = np.flatnonzero(spans.of_kinds(WAITS) & (parents >= 0))
+    return spans.take(children[spans.duration_ns[children] >= least[parents[children]]])
 
 
-def _sink(inside: Sequence[Span]) -> str:
+def _sink(inside: Spans) -> str:
     """Give the URL that a handler posts to, as far as it was recorded."""
-    for span in inside:
+    told = inside.where(lambda shape: bool(shape.attributes.get("server.address")))
+    for span in inside.take(told & inside.where(lambda shape: "url.template" in shape.attributes))[:1]:
         host = span.attributes.get("server.address")
-        if host and "url.template" in span.attributes:
+        if host:
             port = span.attributes.get("server.port")
             scheme = span.attributes.get("url.scheme", "http")
             return f'"{scheme}://{host}{f":{port}" if port else ""}{span.attributes["url.template"]}"'
     return "url_or_function"
 
 
-def _finding(case: Case, handler: str, seen: Sequence[tuple[Trace, Span]]) -> Finding | None:
-    spans = [span for _, span in seen]
-    inside = [child for span in spans for child in _waits(case, span)]
+def _finding(case: Case, handler: str, seen: Rows, inside: Spans) -> Finding | None:
+    spans = seen.spans
     where = costliest(inside) or costliest(spans)
     if where is None:
         return None
     lines = len(places(spans))
-    waits = f", waiting for {', '.join(sorted({child.name for child in inside}))}" if inside else ""
+    waits = f", waiting for {', '.join(sorted(inside.coded(lambda shape: shape.name)[1]))}" if len(inside) else ""
     name = handler.rpartition(".")[2]
     return Finding(
         rule=NAME,
@@ -84,15 +85,18 @@ def _finding(case: Case, handler: str, seen: Sequence[tuple[Trace, Span]]) -> Fi
         what=f"{_some(len(spans) / len(case.traces))} a trace go through {name} one by one{waits} ({lines} lines)",
         remedy=REMEDY,
         spans=spans,
-        edits=[Replace(span.activity, span.start_ns, span.end_ns, BUFFERED) for span in spans],
-        traces=len({trace.id for trace, _ in seen}),
+        edits=[
+            Replace(*each, BUFFERED)
+            for each in zip(spans.activity.tolist(), spans.start_ns.tolist(), spans.end_ns.tolist(), strict=True)
+        ],
+        traces=len(np.unique(seen.trace)),
         snippet="from microdelay import BufferedHandler\n\n"
         f"handler = BufferedHandler({_sink(inside)})  # in place of {name}\nlogger.addHandler(handler)",
         places=(where, *places(spans)),
         operations=frozenset({(LOG, "")}),
         count=len(spans),
-        total_ns=sum(span.duration_ns for span in spans),
-        median_ns=median_per_trace([(trace.id, span.duration_ns) for trace, span in seen]),
+        total_ns=int(spans.duration_ns.sum()),
+        median_ns=median_of_sums(seen.trace, spans.duration_ns),
     )
 
 

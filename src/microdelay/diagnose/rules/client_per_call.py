@@ -66,7 +66,7 @@ def _finding(
     opening = [(trace, step) for trace, request in requests for step in opened_in(case, request)]
     client = str(next((span.attributes.get("client") for _, span in requests), ""))
     edits = [Replace(span.activity, span.start_ns, span.end_ns, _cost(span)) for _, span in seen]
-    edits += [Replace(step.activity, step.start_ns, step.end_ns, still_opened(step)) for _, step in opening]
+    edits += [Replace(step.activity, step.start_ns, step.end_ns, still_opened(step.duration_ns)) for _, step in opening]
     whole = sum(span.duration_ns for _, span in seen)
     reads = any(span.attributes.get("microdelay.tls_context") for _, span in seen)
     return folded(

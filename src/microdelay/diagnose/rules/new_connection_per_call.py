@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
+
+import numpy as np
 
 from microdelay.diagnose.case import Case
-from microdelay.diagnose.connections import kept_client, opened_in, still_opened
+from microdelay.diagnose.connections import kept_client, openings, still_opened
 from microdelay.diagnose.edits import Replace
-from microdelay.diagnose.places import costliest, median_per_trace, places
+from microdelay.diagnose.places import costliest, median_of_sums, places
+from microdelay.diagnose.rows import Rows
 from microdelay.diagnose.rule import Finding
-from microdelay.spans import CONNECT, Span
-from microdelay.traces.model import Trace
+from microdelay.spans import CONNECT
+from microdelay.traces.columns import Attributes, Spans
+from microdelay.traces.index import Ints, coded, grouped
 
 NAME = "new-connection-per-call"
 SUMMARY = "a new connection (name, TCP, TLS) for each request to a host that was connected to before"
@@ -26,55 +29,63 @@ MIN_SHARE = 0.5
 
 def find(case: Case) -> Iterable[Finding]:
     """Give one finding for each file and client library, with all the lines that open connections."""
-    opened: dict[tuple[str, str], list[tuple[Trace, Span, Sequence[Span]]]] = defaultdict(list)
-    requests: dict[tuple[str, str], int] = defaultdict(int)
-    hosts: set[tuple[object, object]] = set()
-    for trace, request, opening in _requests(case):
-        assert request.site is not None
-        key = request.site.file, str(request.attributes.get("client", ""))
-        requests[key] += 1
-        if opening:
-            host = request.attributes.get("server.address"), request.attributes.get("server.port")
-            if host in hosts:
-                opened[key].append((trace, request, opening))
-            hosts.add(host)
-    for key, seen in opened.items():
-        if len(seen) >= MIN_CONNECTIONS and len(seen) >= MIN_SHARE * requests[key]:
-            yield _finding(key[1], seen)
+    requests = case.all_requests
+    requests = requests.take(requests.spans.site != 0)
+    if not len(requests):
+        return
+    spans = requests.spans
+    client, _ = spans.coded(lambda shape: str(shape.attributes.get("client", "")))
+    host, _ = spans.coded(lambda shape: (shape.attributes.get("server.address"), shape.attributes.get("server.port")))
+    key = coded(_files(spans), client)
+    opens = np.flatnonzero(np.isin(requests.row, openings(case).keys))
+    # The first connection to a host has to be made.
+    first = opens[np.unique(host[opens], return_index=True)[1]]
+    opens = np.setdiff1d(opens, first)
+    counts = np.bincount(key)
+    for group in grouped(key[opens], least=MIN_CONNECTIONS):
+        seen = requests.take(opens[group])
+        if len(seen) >= MIN_SHARE * counts[key[opens[group[0]]]]:
+            yield _finding(case, str(seen.spans[0].attributes.get("client", "")), seen)
 
 
-def _requests(case: Case) -> Iterator[tuple[Trace, Span, list[Span]]]:
-    """Give each request with the steps of opening a connection that stand in it."""
-    for trace in case.traces:
-        for span in case.requests(trace):
-            if span.site is None:
-                continue
-            yield trace, span, opened_in(case, span)
+def _files(spans: Spans) -> Ints:
+    """Give the file of each span's place, as a number."""
+    known: dict[str, int] = {}
+    places = [known.setdefault(place.file if place else "", len(known)) for place in spans.table.places.known]
+    return np.array(places)[spans.site]
 
 
-def _finding(client: str, seen: Sequence[tuple[Trace, Span, Sequence[Span]]]) -> Finding:
-    requests = [request for _, request, _ in seen]
-    opening = [span for _, _, spans in seen for span in spans]
-    hosts = sorted({f"{r.attributes.get('server.address')}:{r.attributes.get('server.port')}" for r in requests})
+def _finding(case: Case, client: str, seen: Rows) -> Finding:
+    requests = seen.spans
+    steps = [openings(case).get(row) for row in seen.row.tolist()]
+    opening = seen.whole.take(np.concatenate(steps))
+    trace = np.repeat(seen.trace, [len(each) for each in steps])
+    _, hosts = requests.coded(lambda shape: _host(shape.attributes))
     where = costliest(requests)
     assert where is not None
-    parts = ", ".join(sorted({span.kind for span in opening}))
+    _, kinds = opening.coded(lambda shape: shape.kind)
+    columns = (each.tolist() for each in (opening.activity, opening.start_ns, opening.end_ns))
     return Finding(
         rule=NAME,
         where=where,
         kind=CONNECT,
-        what=f"{len(requests)} requests opened a new connection ({parts}) to {', '.join(hosts[:3])}; there was one",
+        what=f"{len(requests)} requests opened a new connection ({', '.join(sorted(kinds))}) to "
+        f"{', '.join(sorted(hosts)[:3])}; there was one",
         remedy=REMEDY,
         spans=opening,
-        edits=[Replace(span.activity, span.start_ns, span.end_ns, still_opened(span)) for span in opening],
-        traces=len({trace.id for trace, _, _ in seen}),
+        edits=[Replace(each, start, end, still_opened(end - start)) for each, start, end in zip(*columns, strict=True)],
+        traces=len(np.unique(seen.trace)),
         snippet=kept_client(client, where),
         places=places(requests),
-        operations=frozenset((span.kind, span.name) for span in opening),
+        operations=frozenset(opening.coded(lambda shape: (shape.kind, shape.name))[1]),
         count=len(requests),
-        total_ns=sum(span.duration_ns for span in opening),
-        median_ns=median_per_trace([(trace.id, span.duration_ns) for trace, _, spans in seen for span in spans]),
+        total_ns=int(opening.duration_ns.sum()),
+        median_ns=median_of_sums(trace, opening.duration_ns),
     )
+
+
+def _host(attributes: Attributes) -> str:
+    return f"{attributes.get('server.address')}:{attributes.get('server.port')}"
 
 
 FIRES = {
