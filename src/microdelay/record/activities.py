@@ -118,8 +118,12 @@ def waited(frame: FrameType | None, start_ns: int) -> tuple[int, Site]:
     return found
 
 
-def here(depth: int = 2) -> tuple[int, Site]:
-    """Give the running activity and the user's call site, seen from the caller's caller."""
+CALLERS_CALLER = 2
+"""Frames from `here` up to the one that called the wrapper which asks."""
+
+
+def here(depth: int = CALLERS_CALLER) -> tuple[int, Site]:
+    """Give the running activity and the user's call site, seen from the caller's caller, or from `depth` frames up."""
     return waited(sys._getframe(depth), now())
 
 
@@ -145,7 +149,7 @@ def handed_over(function: Callable[[], None]) -> Callable[[], None]:
     if not state.on:
         return function
     try:
-        parent, site = here(2)
+        parent, site = here()
         name = getattr(function, "__qualname__", "") or type(function).__name__
         return functools.partial(work_on, create("work", name, parent, site), function)
     except Exception as problem:

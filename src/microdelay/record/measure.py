@@ -36,6 +36,12 @@ SLOW_NS = 150_000
 MAX_LABELS = 10_000
 """Kinds with names that are kept; a program may make a name for each span."""
 
+NO_PLACE, BY_WRAPPER, BY_HELPER = -1, 1, 2
+"""Where `record` is called: where no place is to be told, in a wrapper, or in a function that a wrapper calls."""
+
+CALLER = 2
+"""Frames from a function that a wrapper calls up to the frame that called the wrapper."""
+
 _labels: dict[tuple[str, str], Label] = {}
 
 
@@ -57,9 +63,9 @@ def record(  # called once a span: by position is cheapest
     cpu: Cpu = NO_CPU,
     details: Details = NO_DETAILS,
     error: BaseException | None = None,
-    depth: int = 1,
+    depth: int = BY_WRAPPER,
 ) -> None:
-    """Queue one span; `depth` frames above this one stands the wrapper of the call that waited (-1: no place).
+    """Queue one span; `depth` frames above this one stands the wrapper of the call that waited (`NO_PLACE`: nowhere).
 
     The call site is looked up here, after the wait: the frames are the same ones as before it, and a call that turns
     out too short to keep has cost nothing.
@@ -67,7 +73,7 @@ def record(  # called once a span: by position is cheapest
     if not state.on or muted():
         return
     try:
-        activity, site = (current(), NOWHERE) if depth < 0 else waited(_above(depth + 2), start_ns)
+        activity, site = (current(), NOWHERE) if depth == NO_PLACE else waited(caller_of(depth + 1), start_ns)
         if activity == MUTED:
             return
         extra: Any = details or None
@@ -80,18 +86,17 @@ def record(  # called once a span: by position is cheapest
 
 def record_call(label: Label, start_ns: int, end_ns: int, extra: Any) -> None:
     """Queue one span of a wrapper that calls little else; `extra` as `events.push_span` takes it."""
+    frame: FrameType | None
+    try:  # as `caller_of` does, one call cheaper
+        frame = sys._getframe(CALLER)
+    except ValueError:
+        frame = None
     try:
-        activity, site = waited(sys._getframe(2), start_ns)
-        if activity > 0:
+        activity, site = waited(frame, start_ns)
+        if activity != MUTED:
             push_span((label, start_ns, end_ns, activity, site, extra))
-    except ValueError:  # as in `_above`, one call cheaper
-        push_span((label, start_ns, end_ns, *waited(None, start_ns), extra))
     except Exception as problem:
         stand_aside(f"record {label.kind}", problem)
-
-
-WRAPPER = 2
-"""Frames between a function that a wrapper calls to record and the wrapper's own caller."""
 
 
 def caller_of(depth: int) -> FrameType | None:
@@ -99,14 +104,6 @@ def caller_of(depth: int) -> FrameType | None:
     (`atexit`)."""
     try:
         return sys._getframe(depth + 1)
-    except ValueError:
-        return None
-
-
-def _above(depth: int) -> FrameType | None:
-    """Give a frame above this one; None where the interpreter itself made the call (`atexit`)."""
-    try:
-        return sys._getframe(depth)
     except ValueError:
         return None
 
@@ -207,7 +204,7 @@ def _finish(  # called once a span: by position is cheapest
     except Exception as problem:
         stand_aside(f"describe {label.name or label.kind}", problem)
     try:  # as `record` does, one call cheaper
-        activity, site = waited(_above(3), start_ns)
+        activity, site = waited(caller_of(CALLER), start_ns)
         if activity == MUTED:
             return
         if cpu_start >= 0 or error is not None:

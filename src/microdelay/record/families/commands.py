@@ -12,7 +12,7 @@ from typing import Any
 from microdelay.record import redact
 from microdelay.record.events import now, state
 from microdelay.record.families import db
-from microdelay.record.measure import NO_CPU, NO_DETAILS, Details, hide, record, timed, timed_async
+from microdelay.record.measure import BY_HELPER, NO_CPU, NO_DETAILS, Details, hide, record, timed, timed_async
 from microdelay.record.patches import replace, unnoticed
 from microdelay.record.trouble import stand_aside
 from microdelay.spans import CONNECT, DB, POOL, QUEUE
@@ -234,7 +234,7 @@ def _sent_together(
     except Exception as problem:
         stand_aside("describe pipeline", problem)
         details = NO_DETAILS
-    record(DB, "", start_ns, end_ns, NO_CPU, details, error, 2)
+    record(DB, "", start_ns, end_ns, NO_CPU, details, error, BY_HELPER)
 
 
 def _batch(stack: list[Any]) -> Details:

@@ -15,9 +15,10 @@ from microdelay.record.activities import local, waited
 from microdelay.record.calls import Site
 from microdelay.record.describing import describe as describing
 from microdelay.record.describing.http import Items, http
+from microdelay.record.details import MUTED
 from microdelay.record.events import Label, cpu_now, now, push_span, state
 from microdelay.record.families.http_body import ASKED_BYTES, Body
-from microdelay.record.measure import NO_CPU, WRAPPER, Cpu, Describe, Details, caller_of, hide
+from microdelay.record.measure import CALLER, NO_CPU, Cpu, Describe, Details, caller_of, hide
 from microdelay.record.patches import unnoticed
 from microdelay.record.trouble import stand_aside
 from microdelay.spans import HTTP
@@ -198,11 +199,11 @@ def finish(
     if not state.on:
         return
     try:
-        activity, site = waited(caller_of(WRAPPER), start)
+        activity, site = waited(caller_of(CALLER), start)
         details = _described(client, result, args, kwargs)
         headers_at = end
         body = body_of(result)
-        if activity <= 0:
+        if activity == MUTED:
             return
         if body is not None:
             if body.connection:

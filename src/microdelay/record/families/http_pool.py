@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from microdelay.record.events import now
-from microdelay.record.measure import NO_CPU, record
+from microdelay.record.measure import BY_HELPER, NO_CPU, record
 from microdelay.spans import POOL
 
 FLOOR_NS = 100_000
@@ -17,4 +17,4 @@ def waited(start: int, host: object, port: object, error: BaseException | None =
         return
     name = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host)
     address = {"server.address": name, "server.port": port} if isinstance(port, int) else {"server.address": name}
-    record(POOL, f"pool {name}", start, end, NO_CPU, address, error, 2)
+    record(POOL, f"pool {name}", start, end, NO_CPU, address, error, BY_HELPER)

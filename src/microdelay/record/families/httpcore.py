@@ -30,11 +30,9 @@ def _wait(wait: Callable[..., Any]) -> Callable[..., Any]:
             connection = wait(self, *args, **kwargs)
         except BaseException as error:
             hide(error)
-            if start:
-                waited(start, self.request.url.host, self.request.url.port, error)
+            _was_given(self, start, error)
             raise
-        if start:
-            waited(start, self.request.url.host, self.request.url.port)
+        _was_given(self, start)
         return connection
 
     return unnoticed(wrapper, wait)
@@ -47,11 +45,15 @@ def _wait_async(wait: Callable[..., Any]) -> Callable[..., Any]:
             connection = await wait(self, *args, **kwargs)
         except BaseException as error:
             hide(error)
-            if start:
-                waited(start, self.request.url.host, self.request.url.port, error)
+            _was_given(self, start, error)
             raise
-        if start:
-            waited(start, self.request.url.host, self.request.url.port)
+        _was_given(self, start)
         return connection
 
     return unnoticed(wrapper, wait)
+
+
+def _was_given(request: Any, start: int, error: BaseException | None = None) -> None:
+    """Record the wait of a request for its connection, where it had none yet."""
+    if start:
+        waited(start, request.request.url.host, request.request.url.port, error)

@@ -132,11 +132,9 @@ def _read(read: Callable[..., Any]) -> Callable[..., Any]:
             answer = read(self)
         except BaseException as error:
             hide(error)
-            if body is not None:
-                body.given(None, type(error).__name__)
+            _was_read(body, None, error)
             raise
-        if body is not None:
-            body.given(answer)
+        _was_read(body, answer)
         return answer
 
     return unnoticed(wrapper, read)
@@ -149,14 +147,17 @@ def _read_async(read: Callable[..., Any]) -> Callable[..., Any]:
             answer = await read(self)
         except BaseException as error:
             hide(error)
-            if body is not None:
-                body.given(None, type(error).__name__)
+            _was_read(body, None, error)
             raise
-        if body is not None:
-            body.given(answer)
+        _was_read(body, answer)
         return answer
 
     return unnoticed(wrapper, read)
+
+
+def _was_read(body: Body | None, answer: object, error: BaseException | None = None) -> None:
+    if body is not None:
+        body.given(answer, "" if error is None else type(error).__name__)
 
 
 def _unread(response: Any) -> Body | None:

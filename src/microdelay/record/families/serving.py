@@ -13,7 +13,7 @@ from microdelay.record import roots
 from microdelay.record.describing import describe as describing
 from microdelay.record.describing import units
 from microdelay.record.events import Label, cpu_now, now
-from microdelay.record.measure import MAX_LABELS, NO_CPU, Details, hide, record
+from microdelay.record.measure import MAX_LABELS, NO_CPU, NO_PLACE, Details, hide, record
 from microdelay.record.patches import Wrap, unnoticed
 from microdelay.record.trouble import stand_aside
 from microdelay.spans import SERVER
@@ -78,7 +78,7 @@ class Request:
             roots.end(trace, self._label(error), self.start, end)
             return
         cpu = (self._cpu, cpu_now()) if self._cpu >= 0 else NO_CPU
-        record(SERVER, "", self.start, end, cpu, self._details(), error, -1)
+        record(SERVER, "", self.start, end, cpu, self._details(), error, NO_PLACE)
         if trace is not None:
             roots.end(trace)
 

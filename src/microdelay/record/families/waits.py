@@ -15,7 +15,7 @@ from typing import Any
 from microdelay.record import calls
 from microdelay.record.details import muted
 from microdelay.record.events import now, state
-from microdelay.record.measure import NO_CPU, NO_DETAILS, Describe, Details, hide, record
+from microdelay.record.measure import BY_HELPER, NO_CPU, NO_DETAILS, Describe, Details, hide, record
 from microdelay.record.patches import Wrap, unnoticed
 from microdelay.record.trouble import stand_aside
 
@@ -94,7 +94,7 @@ def ended(
     frame = sys._getframe(1).f_back  # None where C code calls the wrapper in a thread's first frame
     caller = _caller(frame, reach) if frame is not None else None
     if caller is not None:
-        record(caller[0] or kind, caller[1] or name, start_ns, end_ns, NO_CPU, details, error, 2)
+        record(caller[0] or kind, caller[1] or name, start_ns, end_ns, NO_CPU, details, error, BY_HELPER)
 
 
 def waiting(

@@ -56,7 +56,7 @@ def _describe(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Det
         peer, known[_PEER] = _connected(protocol)
     details["connection"] = peer
     body = known[_BODY] = Body(0)
-    result.__dict__[_BODY] = body
+    setattr(result, _BODY, body)  # asking for its `__dict__` would make one
     return details
 
 
@@ -73,7 +73,7 @@ def _connected(protocol: Any) -> tuple[Items, Items]:
 
 
 def _body_of(response: Any) -> Body | None:
-    body: Body | None = response.__dict__.get(_BODY)
+    body: Body | None = getattr(response, _BODY, None)
     return body
 
 
@@ -94,7 +94,7 @@ def _send(send: Callable[..., Any]) -> Callable[..., Any]:
 
 def _read(read: Callable[..., Any]) -> Callable[..., Any]:
     async def wrapper(self: Any) -> Any:
-        body = None if self._body is not None else self.__dict__.get(_BODY)
+        body = None if self._body is not None else getattr(self, _BODY, None)
         if body is None:
             try:
                 return await read(self)
@@ -118,7 +118,7 @@ def _done(end: Callable[..., Any]) -> Callable[..., Any]:
     """Write what is known of a body that was read piece by piece, or was not read to its end."""
 
     def wrapper(self: Any) -> Any:
-        body = self.__dict__.get(_BODY)
+        body = getattr(self, _BODY, None)
         if body is not None and not body.whole:
             body.finish()
         return end(self)

@@ -50,7 +50,7 @@ def _work_on(work: int, function: Callable[[], Any]) -> Any:
 
 def _work(function: Any) -> int:
     try:
-        parent, site = activities.here(3)
+        parent, site = activities.here(activities.CALLERS_CALLER + 1)
         return activities.create("work", getattr(function, "__name__", "call"), parent, site)
     except Exception as problem:
         stand_aside("aiosqlite", problem)

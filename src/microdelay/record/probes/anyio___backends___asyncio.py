@@ -63,7 +63,7 @@ def _handed_over(run: Any) -> Any:
     def wrapper(cls: Any, func: Any, *args: Any, **kwargs: Any) -> Any:
         if state.on:
             try:
-                parent, site = activities.here(2)
+                parent, site = activities.here()
                 inner = getattr(func, "func", func)  # of a `functools.partial`
                 name = getattr(inner, "__qualname__", "") or type(inner).__name__
                 func = Work(activities.create("work", name, parent, site), func)

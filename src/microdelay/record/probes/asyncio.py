@@ -119,7 +119,7 @@ def create_task(create: Callable[..., Any]) -> Callable[..., Any]:
         created_ns = now()
         if state.on:
             try:
-                birth = coro, *activities.here(2), created_ns
+                birth = coro, *activities.here(), created_ns
                 if _HAS_EAGER:
                     _births.append(birth)
             except Exception as problem:

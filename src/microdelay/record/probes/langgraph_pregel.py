@@ -8,7 +8,7 @@ from typing import Any
 
 from microdelay.record.events import now
 from microdelay.record.families.agents import streamed, streamed_async
-from microdelay.record.measure import NO_CPU, Details, hide, record
+from microdelay.record.measure import BY_HELPER, NO_CPU, Details, hide, record
 from microdelay.record.patches import loaded, replace, replace_in_all, unnoticed
 from microdelay.spans import INTERNAL
 
@@ -66,4 +66,4 @@ def _finish(task: Any, start: int, error: BaseException | None = None) -> None:
     step = (config.get("metadata") or {}).get("langgraph_step") if isinstance(config, dict) else None
     if isinstance(step, int):
         details["langgraph.step"] = step
-    record(INTERNAL, f"node {task.name}", start, now(), NO_CPU, details, error, depth=2)
+    record(INTERNAL, f"node {task.name}", start, now(), NO_CPU, details, error, BY_HELPER)

@@ -39,7 +39,7 @@ def _start(start: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(self: Any) -> Any:
         if state.on:
             try:
-                parent, site = activities.here(2)
+                parent, site = activities.here()
                 self._microdelay = activities.create("thread", self.name, parent, site)
                 self._microdelay_trace = running.get()
             except Exception as problem:

@@ -67,7 +67,7 @@ class _Instrument:
             return
         nursery = task.parent_nursery
         creator = self._lives.get(nursery.parent_task) if nursery is not None else None
-        parent, site = activities.here(2) if self._running is None else (self._running.id, calls.NOWHERE)
+        parent, site = activities.here() if self._running is None else (self._running.id, calls.NOWHERE)
         if creator is not None:
             parent = creator.id
         life = self._lives[task] = tasks.created(task.coro, parent, site)
