@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).resolve().parent / "workloads"
-OPERATIONS = {"sqlite_query": 20_000, "database_loop": 10_000, "requests_calls": 1_000, "aiohttp_calls": 5_000}
+OPERATIONS = {"sqlite_query": 20_000, "database_loop": 10_000, "requests_calls": 3_000, "aiohttp_calls": 5_000}
 PEERS = ("bare", "microdelay", "opentelemetry", "sentry", "ddtrace")
 
 Runs = dict[str, list[dict[str, Any]]]

@@ -162,6 +162,22 @@ def test_equal_requests_have_equal_fingerprints(recording: Record, odd_service: 
     assert one.output == again.output == other.output != 0
 
 
+def test_the_many_requests_of_one_place_have_fingerprints_but_flow_only_at_first(
+    recording: Record, odd_service: str
+) -> None:
+    source = """
+session = requests.Session()
+for n in [*range(204), 0]:
+    session.post(service + "/a", data=f"body {n}").json()
+"""
+    made = requests_of(recording(IMPORTS + source, ODD=odd_service))
+    assert len(made) == 205
+    assert made[-1].input == made[0].input
+    assert len({span.input for span in made}) == 204
+    assert {span.output for span in made} == {made[0].output} != {0}
+    assert [bool(span.sent | span.received) for span in (made[0], made[-2])] == [True, False]
+
+
 @pytest.mark.parametrize("client", CALLS)
 def test_names_connections_and_handshakes_are_told_apart(
     client: str, recording: Record, tls_service: tuple[str, str]

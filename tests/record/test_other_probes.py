@@ -103,6 +103,25 @@ def test_equal_statements_have_equal_fingerprints(recording: Record) -> None:
     assert len(set(inputs)) == 6
 
 
+def test_a_statement_that_is_sent_again_and_again_tells_its_parameters_apart(recording: Record) -> None:
+    made = recording(
+        """
+        import sqlite3
+        first, second = sqlite3.connect(":memory:"), sqlite3.connect(":memory:")
+        for value in [*range(250), 0]:
+            first.execute("select ?", (value,)).fetchone()
+        second.execute("select ?", (0,))
+        """
+    )
+    spans = [span for span in made.spans if span.kind == "db" and "part" not in span.attributes]
+    assert len(spans) == 252
+    assert spans[250].input == spans[0].input == spans[251].input
+    assert len({span.input for span in spans}) == 250
+    assert [span.attributes["db.query.text"] for span in spans] == ["select ?"] * 252
+    assert len({span.attributes["connection"] for span in spans[:251]}) == 1
+    assert spans[251].attributes["connection"] != spans[0].attributes["connection"]
+
+
 def test_a_handler_that_waits_is_a_span_around_what_it_calls(recording: Record) -> None:
     made = recording(
         """
