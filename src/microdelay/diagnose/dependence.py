@@ -133,11 +133,11 @@ def _combined(case: Case, pairs: Sequence[Pair], static: Verdict) -> Verdict:
 
 
 def _written(first: Unit, second: Unit) -> str:
-    """Say that one of two calls writes what the other one reads or writes; "" where neither does."""
+    """Say that one of two calls writes what the other one reads; "" where neither does."""
     for one in first.spans:
         for two in second.spans:
-            if (writes(one) or writes(two)) and same_resource(one, two):
-                return f"{one.name} and {two.name} are about the same thing, and change it: they keep their order"
+            if writes(one) != writes(two) and same_resource(one, two):
+                return f"{one.name} and {two.name} are about the same thing, and one changes it: they keep their order"
     return ""
 
 

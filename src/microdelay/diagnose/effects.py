@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from microdelay.spans import DB, LLM, REQUESTS, Span
+from microdelay.traces.columns import Shape
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "QUERY"})
 """Of HTTP: safe by definition (RFC 9110 §9.2.1; QUERY by its own draft)."""
@@ -73,7 +74,7 @@ def writes(span: Span) -> bool:
     return bool(text) and (not text.startswith(READ_STATEMENTS) or bool(_CHANGING.search(text)))
 
 
-def is_turn(span: Span) -> bool:
+def is_turn(span: Span | Shape) -> bool:
     """Tell whether a statement only begins or ends a transaction."""
     return str(span.attributes.get("db.query.text", "")).lstrip().upper().startswith(TURNS)
 

@@ -7,9 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+
 from microdelay.diagnose.case import Case
 from microdelay.diagnose.effects import is_turn
+from microdelay.diagnose.rows import Rows
 from microdelay.spans import DB, REQUESTS, Place, Span
+from microdelay.traces.columns import Shape
+from microdelay.traces.index import Bools, Ints, grouped
 from microdelay.traces.model import Invocation, Trace
 
 
@@ -38,31 +43,59 @@ Units = Mapping[int, Sequence[Unit]]
 
 @lru_cache(1)  # asked by several rules of one case; more would keep recordings alive
 def units_of(case: Case) -> Mapping[int, Units]:
-    """Give for each trace and each of its invocations the calls it made that waited for an operation, in order."""
-    return {trace.id: _units(case, trace) for trace in case.traces}
+    """Give for each trace and each of its invocations the calls it made that waited for an operation, in order.
 
-
-def operations(case: Case, trace: Trace) -> list[tuple[Span, int]]:
-    """Give what a trace asked of services and databases itself, each with the end of reading its answer."""
-    found: list[tuple[Span, int]] = []
-    ends: dict[object, int] = {}  # by connection: the index of the statement whose rows are fetched
-    for span in case.outermost[trace.id]:
-        if span.kind in REQUESTS and span.attributes.get("part") != "body":
-            found.append((span, case.end_of(span)))
-        elif span.kind == DB and not is_turn(span):
-            key = span.activity, span.attributes.get("connection"), span.attributes.get("db.query.text")
-            if span.attributes.get("part") != "fetch":
-                ends[key] = len(found)
-                found.append((span, span.end_ns))
-            elif key in ends and ends[key] == len(found) - 1:
-                found[-1] = (found[-1][0], span.end_ns)
+    Of statements that one place sends in a row, the first and the last stand for all.
+    """
+    found: dict[int, Units] = {trace.id: {} for trace in case.traces}
+    rows, ends_ns = _operations(case)
+    for positions in grouped(rows.trace):
+        trace = case.traces[int(rows.trace[positions[0]])]
+        made = list(zip(rows.take(positions).spans, ends_ns[positions].tolist(), strict=True))
+        found[trace.id] = _units(case, trace, made)
     return found
 
 
-def _units(case: Case, trace: Trace) -> dict[int, list[Unit]]:
+def _operations(case: Case) -> tuple[Rows, Ints]:
+    """Give what traces asked of services and databases themselves, each with the end of reading its answer."""
+    rows = case.select({*REQUESTS, DB}, _is_operation, outermost=True)
+    spans, ends_ns = rows.spans, case.ends_ns[rows.row]
+    is_fetch = spans.where(lambda shape: shape.attributes.get("part") == "fetch")
+    is_statement = spans.of_kinds({DB})
+    cursor, _ = spans.coded(lambda shape: (shape.attributes.get("connection"), shape.attributes.get("db.query.text")))
+    # A fetch belongs to the statement right before it, where it is of the same activity, connection and text.
+    last = np.maximum.accumulate(np.where(is_fetch, -1, np.arange(len(rows)))) if len(rows) else np.zeros(0, np.int64)
+    of = np.flatnonzero(is_fetch & (last >= 0))
+    before = last[of]
+    same = (spans.activity[of] == spans.activity[before]) & (cursor[of] == cursor[before])
+    same &= rows.trace[of] == rows.trace[before]
+    np.maximum.at(ends_ns, before[same], ends_ns[of[same]])
+    made = np.flatnonzero(~is_fetch)
+    kept = made[_at_ends(is_statement[made], rows.trace[made], spans.activity[made], spans.site[made])]
+    return rows.take(kept), ends_ns[kept]
+
+
+def _is_operation(shape: Shape) -> bool:
+    if shape.kind == DB:
+        return not is_turn(shape)
+    return shape.attributes.get("part") != "body"
+
+
+def _at_ends(chosen: Bools, *keys: Ints) -> Bools:
+    """Tell what is first or last of a run in which all is chosen and equal in all keys; all that is not chosen, too."""
+    if not len(chosen):
+        return chosen
+    same: Bools = chosen[1:] & chosen[:-1]
+    for key in keys:
+        same &= key[1:] == key[:-1]
+    inside: Bools = np.append(False, same) & np.append(same, False)
+    return ~inside
+
+
+def _units(case: Case, trace: Trace, made: Sequence[tuple[Span, int]]) -> dict[int, list[Unit]]:
     gathered: dict[tuple[int, int], list[tuple[Span, int]]] = defaultdict(list)
     paths: dict[tuple[int, int], tuple[Place, tuple[Invocation, ...]]] = {}
-    for span, end_ns in operations(case, trace):
+    for span, end_ns in made:
         path: tuple[Invocation, ...] = ()
         site, invocation = span.site, case.recording.invocations.get(span.invocation)
         while invocation is not None and site is not None:
@@ -77,12 +110,12 @@ def _units(case: Case, trace: Trace) -> dict[int, list[Unit]]:
             if invocation is not None and invocation.start_ns < trace.start_ns:
                 break
     units: dict[int, list[Unit]] = defaultdict(list)
-    for (invocation_id, _), made in gathered.items():
+    for (invocation_id, _), waits in gathered.items():
         site, path = paths[invocation_id, _]
-        start, end = min(span.start_ns for span, _ in made), max(end_ns for _, end_ns in made)
+        start, end = min(span.start_ns for span, _ in waits), max(end_ns for _, end_ns in waits)
         if path:
             start, end = min(start, path[0].start_ns), max(end, path[0].end_ns)
-        units[invocation_id].append(Unit(site, start, end, tuple(span for span, _ in made), path))
+        units[invocation_id].append(Unit(site, start, end, tuple(span for span, _ in waits), path))
     for each in units.values():
         each.sort(key=lambda unit: unit.start_ns)
     return units

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -19,11 +18,11 @@ from microdelay.diagnose.dataflow.source import Module, module, without_await
 from microdelay.diagnose.dependence import followed
 from microdelay.diagnose.edits import NOTHING, Cost, Replace
 from microdelay.diagnose.effects import writes
-from microdelay.diagnose.places import median_per_trace, places
+from microdelay.diagnose.rows import Rows
 from microdelay.diagnose.rule import Finding
 from microdelay.spans import DB, Place, Span
-from microdelay.traces.columns import Shape
-from microdelay.traces.model import Trace
+from microdelay.traces.columns import Shape, Spans
+from microdelay.traces.index import Groups, Ints, grouped
 
 NAME = "n-plus-one"
 SUMMARY = "one query for a list, then one more for each of its rows"
@@ -47,20 +46,57 @@ PIPELINED = frozenset({
 
 def find(case: Case) -> Iterable[Finding]:
     """Give each query or command that a loop repeats with other parameters, folded over the traces."""
-    rows = case.select({DB}, _is_candidate, outermost=True)
-    codes, _ = rows.spans.coded(_asked)
-    fetches = _fetched(case)
-    seen: dict[tuple[Place, str], list[tuple[Trace, list[_Query]]]] = defaultdict(list)
-    for group in rows.groups(rows.trace, rows.spans.site, codes, least=MIN_QUERIES):
-        if group.spans.site[0] and len(np.unique(group.spans.input)) >= MIN_QUERIES:
-            trace = case.traces[int(group.trace[0])]
-            queries = list(_queries(group.spans, fetches, trace.end_ns))
-            span = queries[0].span
-            assert span.site is not None
-            seen[span.site, _asked(span)].append((trace, queries))
-    for (site, text), found in seen.items():
-        if not _needs_the_row_before(case, site, found):
-            yield _finding(case, site, text, found)
+    asked = _Asked.of(case)
+    seen: dict[int, list[Ints]] = defaultdict(list)
+    for positions in grouped(asked.rows.trace, asked.rows.spans.site, asked.codes, least=MIN_QUERIES):
+        inputs, site = asked.inputs[positions], int(asked.sites[positions[0]])
+        if site and len(np.unique(inputs)) >= MIN_QUERIES:
+            seen[site * (int(asked.codes.max()) + 1) + int(asked.codes[positions[0]])].append(positions)
+    for found in seen.values():
+        loop = _loop_site(case, asked, found[0])
+        if not _needs_the_row_before(loop):
+            yield _finding(case, asked, found, loop)
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """Statements and commands, what each asks (`codes`), and waits for rows after each (`fetches`, by position)."""
+
+    rows: Rows
+    codes: Ints
+    sites: Ints
+    inputs: Ints
+    taken_ns: Ints
+    fetches: Groups
+
+    @classmethod
+    def of(cls, case: Case) -> _Asked:
+        """Choose them from a case."""
+        rows = case.select({DB}, _is_candidate, outermost=True)
+        codes, _ = rows.spans.coded(_asked)
+        fetched = case.select({DB}, lambda shape: shape.attributes.get("part") == "fetch", outermost=True)
+        statement, fetch = _statements_of(rows, fetched)
+        taken_ns = rows.spans.duration_ns.copy()
+        np.add.at(taken_ns, statement, fetched.spans.duration_ns[fetch])
+        groups = Groups(statement, fetched.row[fetch])
+        return cls(rows, codes, rows.spans.site, rows.spans.input, taken_ns, groups)
+
+
+def _statements_of(rows: Rows, fetched: Rows) -> tuple[Ints, Ints]:
+    """Give the positions of statements and of of the fetches after them, until the next one like it."""
+    if not len(fetched) or not len(rows):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    both = Rows(rows.whole, np.append(rows.trace, fetched.trace), np.append(rows.row, fetched.row))
+    spans, number = both.spans, np.arange(len(rows) + len(fetched))
+    cursor, _ = spans.coded(lambda shape: (shape.attributes.get("connection"), _asked(shape)))
+    order = np.lexsort((number, spans.start_ns, cursor, spans.activity, both.trace))
+    is_fetch = number[order] >= len(rows)
+    last = np.maximum.accumulate(np.where(is_fetch, -1, np.arange(len(order))))
+    fetch, before = order[is_fetch], order[last[is_fetch]]
+    same = (last[is_fetch] >= 0) & (before < len(rows)) & (cursor[fetch] == cursor[before])
+    same &= (spans.activity[fetch] == spans.activity[before]) & (both.trace[fetch] == both.trace[before])
+    by_statement = np.argsort(before[same], kind="stable")
+    return before[same][by_statement], fetch[same][by_statement] - len(rows)
 
 
 def _asked(shape: Shape | Span) -> str:
@@ -77,46 +113,8 @@ def _is_candidate(shape: Shape) -> bool:
     return text.startswith("SELECT") and not writes(Span(0, shape.kind, shape.name, 0, 0, attributes=attributes))
 
 
-@dataclass(slots=True)
-class _Query:
-    """A statement or command, and the fetching of its rows."""
-
-    span: Span
-    fetches: Sequence[Span] = ()
-
-    @property
-    def taken_ns(self) -> int:
-        return self.span.duration_ns + sum(fetch.duration_ns for fetch in self.fetches)
-
-
-_Fetches = dict[tuple[int, object, str], list[Span]]
-
-
-def _fetched(case: Case) -> _Fetches:
-    """Give the waits for rows, by activity, connection and statement."""
-    found: _Fetches = defaultdict(list)
-    for _, span in case.pairs(case.select({DB}, lambda shape: shape.attributes.get("part") == "fetch")):
-        found[_cursor(span)].append(span)
-    return found
-
-
-def _cursor(span: Span) -> tuple[int, object, str]:
-    return span.activity, span.attributes.get("connection"), _asked(span)
-
-
-def _queries(spans: Sequence[Span], fetches: _Fetches, end_ns: int) -> Iterator[_Query]:
-    """Give statements of a trace, each with the fetches on its connection until the next one with its text."""
-    made = list(spans)
-    ends = [*(span.start_ns for span in made[1:]), end_ns]
-    for span, until in zip(made, ends, strict=True):
-        waits = fetches.get(_cursor(span), ()) if fetches else ()
-        low = bisect_left(waits, span.end_ns, key=lambda each: each.start_ns)
-        yield _Query(span, waits[low : bisect_left(waits, until, lo=low, key=lambda each: each.start_ns)])
-
-
-def _needs_the_row_before(case: Case, site: Place, found: Sequence[tuple[Trace, Sequence[_Query]]]) -> bool:
+def _needs_the_row_before(loop: Place) -> bool:
     """Walking from row to row (a parent, a next page) is no N+1: no single query could know the parameters."""
-    loop = _loop_site(case, site, found)
     parsed = module(loop.file)
     call = parsed.expression(loop) if parsed else None
     if parsed is None or call is None:
@@ -139,57 +137,73 @@ def _fetches(parsed: Module, call: ast.expr) -> list[ast.AST]:
     ]
 
 
-def _loop_site(case: Case, site: Place, found: Sequence[tuple[Trace, Sequence[_Query]]]) -> Place:
+def _loop_site(case: Case, asked: _Asked, positions: Ints) -> Place:
     """Give the place in the function that holds the loop: the query's own, or that of the call that leads to it."""
-    first, second = (query.span.invocation for query in found[0][1][:2])
+    one_span, two_span = asked.rows.take(positions[:2]).spans
+    site, first, second = one_span.site, one_span.invocation, two_span.invocation
+    assert site is not None
     while first != second:
         one, two = case.recording.invocations.get(first), case.recording.invocations.get(second)
         if one is None or two is None or one.site is None or one.site != two.site:
-            return site
+            break
         site, first, second = one.site, one.caller, two.caller
     return site
 
 
-def _finding(case: Case, site: Place, text: str, found: Sequence[tuple[Trace, Sequence[_Query]]]) -> Finding:
-    spans = [query.span for _, queries in found for query in queries]
-    fetches = [fetch for _, queries in found for query in queries for fetch in query.fetches]
-    loop = _loop_site(case, site, found)
+def _finding(case: Case, asked: _Asked, found: Sequence[Ints], loop: Place) -> Finding:
+    every = np.concatenate(found)
+    rows = asked.rows.take(every)
+    example = rows.spans[0]
+    site, text = example.site, _asked(example)
+    assert site is not None
     line = snippet.loop_line(loop)
-    each = [query.taken_ns for _, queries in found for query in queries]
-    name = spans[0].name
-    is_command = "db.operation.name" in spans[0].attributes
+    is_command = "db.operation.name" in example.attributes
+    fetches = _fetches_of(asked, every)
+    places = {place for place in fetches.take(np.unique(fetches.site, return_index=True)[1]).places() if place}
+    taken = asked.taken_ns[every]
+    per_trace = [int(asked.taken_ns[positions].sum()) for positions in found]
     return Finding(
         rule=NAME,
         where=site,
         kind=DB,
-        what=f"{len(spans) / len(found):.0f} times {name} a trace, {median(each) / 1e6:.1f} ms each"
+        what=f"{len(every) / len(found):.0f} times {example.name} a trace, {float(np.median(taken)) / 1e6:.1f} ms each"
         + (f", in the loop of line {line}" if line else ""),
         remedy=REMEDY_COMMANDS if is_command else REMEDY,
-        spans=spans,
-        edits=[edit for _, queries in found for edit in _edits(queries)],
+        spans=rows.spans,
+        edits=[edit for positions in found for edit in _edits(asked, positions)],
         traces=len(found),
         snippet=_of_commands(loop, text) if is_command else _snippet(text),
-        places=(site, *((loop,) if loop != site else ()), *_other_lines(places(fetches), site)),
-        operations=frozenset({(DB, name)}),
-        count=len(spans),
-        total_ns=sum(each),
-        median_ns=median_per_trace([(trace.id, query.taken_ns) for trace, queries in found for query in queries]),
+        places=(site, *((loop,) if loop != site else ()), *_other_lines(places, site)),
+        operations=frozenset({(DB, example.name)}),
+        count=len(every),
+        total_ns=int(taken.sum()),
+        median_ns=int(median(per_trace)),
     )
 
 
 def _other_lines(found: Iterable[Place], site: Place) -> list[Place]:
-    return [each for each in found if (each.file, each.line) != (site.file, site.line)]
+    others = [each for each in found if (each.file, each.line) != (site.file, site.line)]
+    return sorted(others, key=lambda place: (place.file, place.line))
 
 
-def _edits(queries: Sequence[_Query]) -> list[Replace]:
-    taken = [query.taken_ns for query in queries]
+def _fetches_of(asked: _Asked, positions: Ints) -> Spans:
+    found = [asked.fetches.get(each) for each in positions.tolist()] if len(asked.fetches) else []
+    return asked.rows.whole.take(np.concatenate([np.zeros(0, np.int64), *found]))
+
+
+def _edits(asked: _Asked, positions: Ints) -> list[Replace]:
+    taken = asked.taken_ns[positions].tolist()
     rest = sum(taken) - max(taken)
-    one = Cost(int(median(taken)), max(taken), max(taken) + int(WORST_ROW_SHARE * rest))
+    cost = Cost(int(median(taken)), max(taken), max(taken) + int(WORST_ROW_SHARE * rest))
+    spans = asked.rows.take(positions).spans
     edits = []
-    for number, query in enumerate(queries):
-        span = query.span
-        edits.append(Replace(span.activity, span.start_ns, span.end_ns, one if number == 0 else NOTHING))
-        edits += [Replace(fetch.activity, fetch.start_ns, fetch.end_ns) for fetch in query.fetches]
+    for where in zip(spans.activity.tolist(), spans.start_ns.tolist(), spans.end_ns.tolist(), strict=True):
+        edits.append(Replace(*where, cost))
+        cost = NOTHING
+    if len(asked.fetches):
+        fetches = _fetches_of(asked, positions)
+        columns = fetches.activity.tolist(), fetches.start_ns.tolist(), fetches.end_ns.tolist()
+        edits += [Replace(*where) for where in zip(*columns, strict=True)]
     return edits
 
 
