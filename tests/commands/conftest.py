@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+
+@pytest.fixture
+def report(microdelay: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..., dict[str, Any]]:
+    """Run a command that must succeed, and give its report as plain data."""
+
+    def run(verb: str, *arguments: object) -> dict[str, Any]:
+        done = microdelay(verb, "--format", "json", *arguments)
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    return run
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 SLOW = """
@@ -41,14 +39,8 @@ def recordings(record_once, service):
     return record_once(SLOW, "slow", service), record_once(FIXED, "fixed", service)
 
 
-def compared(microdelay, *files):
-    done = microdelay("compare", "--format", "json", *files)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-def test_predicted_stands_beside_measured(microdelay, recordings):
-    found = compared(microdelay, *recordings)
+def test_predicted_stands_beside_measured(report, recordings):
+    found = report("compare", *recordings)
     assert found["schema"] == "microdelay.comparison/1"
     assert found["traces"] == {"before": 6, "after": 6}
     for side in ("before_ns", "after_ns", "predicted_ns"):
@@ -63,18 +55,18 @@ def test_predicted_stands_beside_measured(microdelay, recordings):
     assert not [each for each in found["slower"] if each["kind"] == "http"]
 
 
-def test_what_got_worse_is_said(microdelay, recordings):
+def test_what_got_worse_is_said(microdelay, report, recordings):
     slow, fixed = recordings
-    found = compared(microdelay, fixed, slow)
+    found = report("compare", fixed, slow)
     assert found["saving_ns"]["measured"]["expected"] < 0
     assert [finding["rule"] for finding in found["new"]] == ["serial-calls"]
     text = microdelay("compare", fixed, slow, cwd=slow.parent).stdout
     assert "new: serial-calls at slow.py:10" in text
 
 
-def test_nothing_changed(microdelay, recordings):
+def test_nothing_changed(report, recordings):
     slow, _ = recordings
-    found = compared(microdelay, slow, slow)
+    found = report("compare", slow, slow)
     assert found["saving_ns"]["measured"]["expected"] == 0
     assert {finding["status"] for finding in found["findings"]} == {"same"}
 
@@ -86,7 +78,7 @@ def test_text_has_the_three_rows(microdelay, recordings):
     assert "The measured median is" in text
 
 
-def test_a_recording_compared_with_itself_is_the_same(microdelay, program, service):
+def test_a_recording_compared_with_itself_is_the_same(microdelay, report, program, service):
     two_loops = """
         import sys, urllib.request
 
@@ -104,6 +96,6 @@ def test_a_recording_compared_with_itself_is_the_same(microdelay, program, servi
             handle(sys.argv[1], number)
     """
     assert microdelay("run", "--no-report", "-o", "one.mdr", program(two_loops), service).returncode == 0
-    found = compared(microdelay, "one.mdr", "one.mdr")
+    found = report("compare", "one.mdr", "one.mdr")
     assert {each["status"] for each in found["findings"]} == {"same"}
     assert len(found["findings"]) > 1

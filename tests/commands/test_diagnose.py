@@ -31,14 +31,8 @@ def recording(record_once, service):
     return record_once(SERIAL, "program", service)
 
 
-def diagnosis(microdelay, *arguments):
-    done = microdelay("diagnose", "--format", "json", *arguments)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-def test_json_has_the_documented_names(microdelay, recording):
-    found = diagnosis(microdelay, recording)
+def test_json_has_the_documented_names(report, recording):
+    found = report("diagnose", recording)
     assert found["schema"] == "microdelay.diagnosis/1"
     assert found["traces"] == 5
     assert found["trace_names"] == ["handle"]
@@ -50,8 +44,8 @@ def test_json_has_the_documented_names(microdelay, recording):
     assert "http.client" in found["coverage"]["probes"]
 
 
-def test_finding_names_the_place_the_evidence_and_the_saving(microdelay, recording):
-    [finding] = diagnosis(microdelay, "--only", "serial-calls", recording)["findings"]
+def test_finding_names_the_place_the_evidence_and_the_saving(report, recording):
+    [finding] = report("diagnose", "--only", "serial-calls", recording)["findings"]
     assert finding["rule"] == "serial-calls"
     assert finding["where"] == {"file": str(recording.with_suffix(".py")), "line": 9, "function": "handle"}
     assert [place["line"] for place in finding["places"]] == [9, 10, 11]
@@ -65,20 +59,20 @@ def test_finding_names_the_place_the_evidence_and_the_saving(microdelay, recordi
     assert finding["remedy"] == "fan_out"
 
 
-def test_same_recording_gives_the_same_diagnosis(microdelay, recording):
-    assert diagnosis(microdelay, recording) == diagnosis(microdelay, recording)
+def test_same_recording_gives_the_same_diagnosis(report, recording):
+    assert report("diagnose", recording) == report("diagnose", recording)
 
 
-def test_only_and_ignore_choose_the_rules(microdelay, recording):
-    assert diagnosis(microdelay, "--only", "n-plus-one", recording)["rules"] == ["n-plus-one"]
-    ignoring = diagnosis(microdelay, "--ignore", "serial-calls", recording)
+def test_only_and_ignore_choose_the_rules(report, recording):
+    assert report("diagnose", "--only", "n-plus-one", recording)["rules"] == ["n-plus-one"]
+    ignoring = report("diagnose", "--ignore", "serial-calls", recording)
     assert "serial-calls" not in ignoring["rules"]
     assert not [finding for finding in ignoring["findings"] if finding["rule"] == "serial-calls"]
 
 
-def test_price_follows_the_fleet(microdelay, recording):
+def test_price_follows_the_fleet(report, recording):
     options = ["--agents", "10", "--runs-per-day", "3600", "--cost-per-hour", "2"]
-    found = diagnosis(microdelay, *options, recording)
+    found = report("diagnose", *options, recording)
     hours = found["saving_ns"]["expected"] * 10 / 1e9
     assert found["price"]["hours_per_day"] == pytest.approx(hours)
     assert found["price"]["cost_per_day"] == pytest.approx(2 * hours)
@@ -99,14 +93,14 @@ def test_text_is_plain_when_piped(microdelay, recording):
     assert "Unexplained" in text
 
 
-def test_trace_root_is_taken_from_the_command(microdelay, recording):
-    assert diagnosis(microdelay, "--trace-root", "program:get", recording)["traces"] == 15
+def test_trace_root_is_taken_from_the_command(report, recording):
+    assert report("diagnose", "--trace-root", "program:get", recording)["traces"] == 15
 
 
-def test_program_without_a_unit_of_work_is_one_trace(microdelay, program):
+def test_program_without_a_unit_of_work_is_one_trace(microdelay, report, program):
     program("import time\ntime.sleep(0.02)\ntime.sleep(0.01)\n")
     microdelay("run", "--no-report", "-o", "a.mdr", "program.py")
-    found = diagnosis(microdelay, "a.mdr")
+    found = report("diagnose", "a.mdr")
     assert (found["traces"], found["trace_names"]) == (1, ["program.py"])
 
 
@@ -151,9 +145,9 @@ def test_reader_that_goes_away_is_no_error(microdelay, recording, tmp_path):
     assert done.stderr == ""
 
 
-def test_report_is_kept_as_json_beside_the_text(microdelay, recording, tmp_path):
+def test_report_is_kept_as_json_beside_the_text(microdelay, report, recording, tmp_path):
     done = microdelay("diagnose", "--json", "kept.json", recording)
     assert "5 traces of handle" in done.stdout
-    assert json.loads((tmp_path / "kept.json").read_text()) == diagnosis(microdelay, recording)
+    assert json.loads((tmp_path / "kept.json").read_text()) == report("diagnose", recording)
     refused = microdelay("diagnose", "--json", "nowhere/kept.json", recording)
     assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)

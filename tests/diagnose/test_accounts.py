@@ -88,6 +88,14 @@ def test_not_computing_while_the_sampler_waits_for_its_turn_is_waiting_for_the_g
     assert milliseconds(recording, trace(40)) == {"cpu": 20, "waiting for the GIL": 20}
 
 
+def test_being_ready_without_a_core_is_waiting_for_one() -> None:
+    looks = [Sample(1, 0, 40 * MS, 10 * MS, 10 * MS, looks=4, site=LINE, delay_ns=24 * MS)]
+    recording = Recording([span(1, "sleep", 40, 50, (10, 10))], samples={1: looks})
+    assert milliseconds(recording, trace(50)) == {
+        "waiting for a core": 24, "cpu": 10, "sleep": 10, "unexplained": 6,
+    }  # fmt: skip
+
+
 def test_joining_a_pools_item_is_what_that_item_did() -> None:
     spans = [
         span(1, "join", 0, 50, (0, 0)),

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from microdelay.diagnose.processor import YOURS, Clock, Split, is_contended, overlapping
+from microdelay.diagnose.processor import YOURS, Clock, Split, is_contended, overlapping, without_core
 from microdelay.spans import JOIN, LOCK, POOL, PROCESS, WAITS, WORK, Place, Span
 from microdelay.spans import QUEUE as QUEUED
 from microdelay.traces.model import Activity, Recording, Step, Trace
@@ -18,6 +18,7 @@ OWN_CPU: Final = "cpu"  # the processor, in the program's own code and the libra
 LOOP: Final = "waiting for the loop"  # ready to run, while the event loop ran something else
 QUEUE: Final = "waiting for a thread"  # handed to a pool, not begun
 GIL: Final = "waiting for the GIL"  # ready to run, while another thread held the interpreter's lock
+CORE: Final = "waiting for a core"  # ready to run, while all cores of the machine ran others
 TASK: Final = "await"  # a task suspended at a known place, in no span, for nobody known
 UNEXPLAINED: Final = "unexplained"
 
@@ -139,7 +140,11 @@ class _Book:
     def _gap(self, activity: int, start: int, end: int, busy: float) -> None:
         used = round((end - start) * busy)
         idle = end - start - used
-        if idle and is_contended(self.recording.samples.get(activity, ()), start, end):
+        samples = self.recording.samples.get(activity, ())
+        waited = min(idle, without_core(self.recording, activity, start, end))
+        idle -= waited
+        self.total[CORE] += waited
+        if idle and is_contended(samples, start, end):
             self.total[GIL] += idle
         else:
             self.total[UNEXPLAINED] += idle

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from microdelay.spans import Place
+from microdelay.traces.index import Ints
 from microdelay.traces.model import Recording, Sample
 from microdelay.traces.records import Lane
 from microdelay.traces.tables import Samples
@@ -43,8 +44,17 @@ class Clock:
         seen = np.arange(low, high)
         seen = seen[(samples.clock_ns[seen] >= 0) & (samples.cpu_ns[seen] >= 0)]
         began, clock = spans.cpu_start_ns[rows], samples.clock_ns[seen]
-        times = (spans.start_ns[rows], spans.end_ns[rows], samples.start_ns[seen], samples.end_ns[seen])
-        readings = (began, began + spans.cpu_ns[rows], clock - samples.cpu_ns[seen], clock)
+        times: tuple[Ints, ...] = (
+            spans.start_ns[rows],
+            spans.end_ns[rows],
+            samples.start_ns[seen],
+            samples.end_ns[seen],
+        )
+        readings: tuple[Ints, ...] = (began, began + spans.cpu_ns[rows], clock - samples.cpu_ns[seen], clock)
+        whole = recording.measured.get(activity)
+        if whole is not None:
+            times += (np.array([whole.start_ns, whole.end_ns]),)
+            readings += (np.array([whole.clock_ns - whole.cpu_ns, whole.clock_ns]),)
         times_ns, readings_ns = np.concatenate(times), np.concatenate(readings)
         order = np.lexsort((readings_ns, times_ns))
         self._times = times_ns[order].data
@@ -122,6 +132,17 @@ def overlapping(samples: Sequence[Sample], start: int, end: int) -> Sequence[Sam
         return Lane(table, low, bisect_left(table.starts, end, low, samples.high))
     low = bisect_right(samples, start, key=lambda sample: sample.end_ns)
     return samples[low : bisect_left(samples, end, lo=low, key=lambda sample: sample.start_ns)]
+
+
+def without_core(recording: Recording, activity: int, start: int, end: int) -> int:
+    """Give the ns of an interval in which an activity's thread was ready to run and no core was free."""
+    measured = recording.measured.get(activity)
+    seen = overlapping(recording.samples.get(activity, ()), start, end) if measured is None else [measured]
+    total = 0.0
+    for sample in seen:
+        within = min(end, sample.end_ns) - max(start, sample.start_ns)
+        total += sample.delay_ns * within / (sample.end_ns - sample.start_ns)
+    return round(total)
 
 
 def is_contended(samples: Sequence[Sample], start: int, end: int) -> bool:

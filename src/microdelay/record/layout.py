@@ -48,10 +48,10 @@ TABLES: dict[bytes, tuple[str, ...]] = {
     # known)
     b"STEP": ("activity", "start_ns", "ran_ns", "waited_ns", "late_ns", "cause", "invocation", "site", "on"),
     b"JOIN": ("span", "activity"),
-    # what a thread did from one look of the sampler at it to another
+    # what a thread did from one look of the sampler at it to another, or (no looks) in a call as a whole
     b"SAMP": (
-        "activity", "start_ns", "lasted_ns", "cpu_ns", "clock_ns", "late_ns", "looks", "flags", "invocation", "site",
-        "package", "call",
+        "activity", "start_ns", "lasted_ns", "cpu_ns", "clock_ns", "late_ns", "delay_ns", "looks", "flags",
+        "invocation", "site", "package", "call",
     ),
     # a trace of which only the root is recorded, and bits for the kinds of all its roots (`ROOT_KINDS`)
     b"ROOT": ("start_ns", "duration_ns", "shape", "kinds"),

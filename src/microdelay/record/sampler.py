@@ -20,7 +20,7 @@ from microdelay.record.events import SAMPLE, cpu_now, now, push, state
 from microdelay.record.layout import PROBED, STILL
 from microdelay.record.packages import OURS, package_of
 from microdelay.record.patches import WRAPPER_FILE
-from microdelay.record.threads import clock_of, current_frames, read_clock
+from microdelay.record.threads import clock_of, current_frames, native_id, read_clock, waited_for_core
 from microdelay.record.trouble import stand_aside
 
 INTERVAL_SECONDS = 0.01
@@ -59,7 +59,7 @@ running_tasks: dict[int, Callable[[], int]] = {}
 class _Stay:
     """A thread at one place, over one look at it or more: what becomes one event."""
 
-    __slots__ = ("call", "clock", "cpu", "end", "flags", "late", "looks", "package", "place", "site", "start")
+    __slots__ = ("call", "clock", "cpu", "delay", "end", "flags", "late", "looks", "package", "place", "site", "start")
 
     def __init__(self, place: tuple[Any, ...], site: calls.Site, package: str, call: str, flags: int) -> None:
         self.place = place
@@ -68,7 +68,7 @@ class _Stay:
         self.call = call
         self.flags = flags
         self.looks = 0
-        self.start = self.end = self.cpu = self.clock = self.late = 0
+        self.start = self.end = self.cpu = self.clock = self.late = self.delay = 0
 
     def add(self, start: int, end: int, cpu: int, clock: int, late: int, *, is_still: bool) -> None:
         """Add one look and what the thread's clocks say of the time before it."""
@@ -83,29 +83,41 @@ class _Stay:
         self.looks += 1
 
     def hand_over(self) -> None:
-        """Queue (SAMPLE, activity, start_ns, end_ns, cpu_ns, thread's CPU clock at the end, lateness in ns, looks,
-        flags, (invocation, code, offset), package that ran, function that the user's code called), and begin anew."""
+        """Queue (SAMPLE, activity, start_ns, end_ns, cpu_ns, thread's CPU clock at the end, lateness in ns, time
+        without a core in ns, looks, flags, (invocation, code, offset), package that ran, function that the user's code
+        called), and begin anew.
+        """
         if self.end > self.start and state.on:
             push((
-                SAMPLE, self.place[0], self.start, self.end, self.cpu, self.clock, self.late, self.looks, self.flags,
-                self.site, self.package, self.call,
+                SAMPLE, self.place[0], self.start, self.end, self.cpu, self.clock, self.late,
+                min(self.delay, self.end - self.start), self.looks, self.flags, self.site, self.package, self.call,
             ))  # fmt: skip
-        self.start, self.cpu, self.late, self.looks = self.end, 0, 0, 0
+        self.start, self.cpu, self.late, self.delay, self.looks = self.end, 0, 0, 0, 0
 
 
 class _Seen:
     """What is known of one thread from the last look at it."""
 
-    __slots__ = ("at", "clock", "code", "cpu", "frame", "is_idle", "lasti", "stay")
+    __slots__ = ("at", "clock", "code", "cpu", "delay", "frame", "is_idle", "lasti", "native", "stay")
 
     def __init__(self, thread: int, at: int) -> None:
         self.at = at
         self.clock = clock_of(thread)
         self.cpu = read_clock(self.clock)
+        self.native = native_id(thread)
+        self.delay = -1
         self.frame = self.lasti = 0
         self.code: CodeType | None = None
         self.is_idle = False  # standing where there is nothing to tell
         self.stay: _Stay | None = None
+
+    def read_delay(self) -> None:
+        """Add what the thread waited for a core; reading it lets other threads run."""
+        before = self.delay
+        self.delay = waited_for_core(self.native) if self.stay is not None else -1  # else it is nobody's
+        if self.stay is not None and self.delay >= 0 and before >= 0:
+            # Counted when the thread gets a core: also what it waited before the last look, at this same place.
+            self.stay.delay += self.delay - before
 
     def leave(self) -> None:
         """End the stay at a place."""
@@ -196,6 +208,11 @@ class Sampler:
             self._seconds = max(INTERVAL_SECONDS, self._seconds / 2)
 
     def _look(self, at: int, late: int) -> None:
+        self._look_at_frames(at, late)
+        for seen in self._seen.values():
+            seen.read_delay()
+
+    def _look_at_frames(self, at: int, late: int) -> None:
         """Look at every thread. Frames are let go before the program runs on: nothing lives longer for it."""
         if sys.getswitchinterval() < MIN_SWITCH_SECONDS:
             return

@@ -9,9 +9,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from os import close as posix_close  # before the probe of os replaces them
+from os import open as posix_open
+from os import read as posix_read
 from time import sleep  # before the probe of time replaces it
 from types import FrameType
 from typing import Any
+
+_waiting_is_unknown = not os.path.exists("/proc/self/schedstat")
 
 PAUSE_SECONDS = 0.0001
 MAX_PAUSES = 1_000
@@ -44,14 +49,38 @@ def current_frames() -> dict[int, FrameType]:
     return frames
 
 
+def native_id(thread: int) -> int:
+    """Give the system's number of a thread, 0 where it is not known."""
+    known = threading._active.get(thread)  # type: ignore[attr-defined]
+    return getattr(known, "native_id", None) or 0
+
+
+def waited_for_core(native: int) -> int:
+    """Give the ns that a thread was ready to run, and no core was free for it (Linux), -1 where nobody counts them.
+
+    https://docs.kernel.org/scheduler/sched-stats.html: the second number, "time spent waiting on a runqueue".
+    """
+    if not native or _waiting_is_unknown:
+        return -1
+    try:
+        fd = posix_open(f"/proc/self/task/{native}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return -1  # the thread has ended, or the kernel does not count
+    try:
+        return int(posix_read(fd, 80).split()[1])
+    except (OSError, ValueError, IndexError):
+        return -1
+    finally:
+        posix_close(fd)
+
+
 def clock_of(thread: int) -> int:
     """Give the clock of a thread's processor time, -1 where there is none that is safe to read.
 
     Made of the kernel's thread id as the C library does (Linux): `pthread_getcpuclockid` reads the memory of a thread
     that may be gone.
     """
-    known = threading._active.get(thread)  # type: ignore[attr-defined]
-    native = getattr(known, "native_id", None)
+    native = native_id(thread)
     return (~native << 3) | 6 if native and sys.platform == "linux" else -1
 
 

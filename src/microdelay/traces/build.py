@@ -8,7 +8,7 @@ from microdelay.record import layout
 from microdelay.spans import Place, Span
 from microdelay.traces.columns import Codes, LazyShapes, Shape, Spans, SpanTable
 from microdelay.traces.contents import Contents, Table
-from microdelay.traces.index import Groups, Index, Ints
+from microdelay.traces.index import Bools, Groups, Index, Ints
 from microdelay.traces.model import Recording
 from microdelay.traces.outlines import Outlines
 from microdelay.traces.records import Places, Texts, column
@@ -40,7 +40,9 @@ class _Builder:
         steps = self._steps(joins)
         activities = self._activities(steps)
         spans = self._spans(activities)
-        samples = self._samples(activities)
+        seen = self._contents.table(b"SAMP")
+        samples = self._samples(seen, seen["looks"] > 0, activities)
+        measured = self._samples(seen, seen["looks"] == 0, activities)
         found = unknown_waits(spans, samples, self._contents.sources)
         if found:
             spans = _ordered(_with(spans.table, found))
@@ -61,6 +63,7 @@ class _Builder:
             warnings=tuple(self._processes.warnings()),
             samples=samples,
             outlines=self._outlines(),
+            measured={activity: lane[-1] for activity, lane in measured.items()},
         )
 
     def _text(self, index: int) -> str:
@@ -180,8 +183,8 @@ class _Builder:
         groups = Groups(-joins["span"][awaited], joins["activity"][awaited])
         return Steps(columns, self._texts(rows["on"]), groups, self._places)
 
-    def _samples(self, activities: Activities) -> Samples:
-        rows = self._contents.table(b"SAMP")
+    def _samples(self, rows: Table, wanted: Bools, activities: Activities) -> Samples:
+        rows = {name: values[wanted] for name, values in rows.items()}
         order = np.lexsort((rows["start_ns"], rows["activity"]))
         rows = {name: values[order] for name, values in rows.items()}
         site, invocation = of_creators(rows["activity"], self._placed(rows["site"]), rows["invocation"], activities)
@@ -189,7 +192,7 @@ class _Builder:
             "activity": rows["activity"], "start_ns": rows["start_ns"], "end_ns": rows["start_ns"] + rows["lasted_ns"],
             "cpu_ns": rows["cpu_ns"], "clock_ns": rows["clock_ns"], "late_ns": rows["late_ns"], "looks": rows["looks"],
             "is_still": rows["flags"] & layout.STILL, "is_probed": rows["flags"] & layout.PROBED,
-            "invocation": invocation, "site": site,
+            "invocation": invocation, "site": site, "delay_ns": rows["delay_ns"],
         }  # fmt: skip
         return Samples(columns, self._texts(rows["package"]), self._texts(rows["call"]), self._places)
 

@@ -39,7 +39,7 @@ class Recording:
     what is given as objects becomes columns. All places are numbers of `places`.
     `joins` maps a span to the activities it waited for. `warnings` are sentences for the reader: what was cut,
     dropped or not seen. `sources` are the user's modules as they ran, literals and comments masked. `samples` are
-    those of each activity in order of their start.
+    those of each activity in order of their start; `measured` is what was measured of one as a whole.
     """
 
     spans: Spans
@@ -55,6 +55,7 @@ class Recording:
     samples: Mapping[int, Sequence[Sample]] = field(default_factory=dict)
     outlines: Outlines = field(default_factory=Outlines)
     """Traces without details, which the recorder's budget did not allow; see `outlined`."""
+    measured: Mapping[int, Sample] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         spans = Spans.of(self.spans).whole()

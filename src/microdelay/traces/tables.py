@@ -76,9 +76,10 @@ class Sample:
 
     `site` is the user's innermost place, `call` the library's function called from there, `package` the library that
     ran ("" where it was the user's code). `cpu_ns` is the thread's processor time in between and `clock_ns` its clock
-    at the end (-1 where unknown), `late_ns` how long the sampler itself waited for its turn. In `looks` looks the
-    thread was at the same place; it is `still` if its innermost frame stood at one instruction, and `probed` if a
-    probe times what it did.
+    at the end (-1 where unknown), `late_ns` how long the sampler itself waited for its turn, `delay_ns` how long the
+    thread was ready and had no core. In `looks` looks the thread was at the same place (0: nobody looked, a call was
+    measured as a whole); it is `still` if its innermost frame stood at one instruction, and `probed` if a probe times
+    what it did.
     """
 
     activity: int
@@ -94,6 +95,7 @@ class Sample:
     site: Place | None = None
     package: str = ""
     call: str = ""
+    delay_ns: int = 0
 
 
 class Invocations(ById[Invocation]):
@@ -248,8 +250,8 @@ class Samples(ByActivity[Sample]):
     """The samples of each activity, by start; columns as the fields of `Sample`."""
 
     COLUMNS: Final = (
-        "activity", "start_ns", "end_ns", "cpu_ns", "clock_ns", "late_ns", "looks", "is_still", "is_probed",
-        "invocation", "site",
+        "activity", "start_ns", "end_ns", "cpu_ns", "clock_ns", "late_ns", "delay_ns", "looks", "is_still",
+        "is_probed", "invocation", "site",
     )  # fmt: skip
 
     def __init__(
@@ -262,8 +264,8 @@ class Samples(ByActivity[Sample]):
     ) -> None:
         super().__init__(columns["activity"], columns["start_ns"], made)
         (
-            self.end_ns, self.cpu_ns, self.clock_ns, self.late_ns, self.looks, self.is_still, self.is_probed,
-            self.invocation, self.site,
+            self.end_ns, self.cpu_ns, self.clock_ns, self.late_ns, self.delay_ns, self.looks, self.is_still,
+            self.is_probed, self.invocation, self.site,
         ) = (columns[name] for name in self.COLUMNS[2:])  # fmt: skip
         self.ends = np.ascontiguousarray(self.end_ns).data
         """The ends, for `bisect`."""
@@ -289,6 +291,7 @@ class Samples(ByActivity[Sample]):
             self.start_ns[rows].tolist(), *(each[rows].tolist() for each in numbers),
             *((each[rows] != 0).tolist() for each in flags), self.invocation[rows].tolist(),
             [known[site] for site in self.site[rows].tolist()], self.package.at(rows), self.call.at(rows),
+            self.delay_ns[rows].tolist(),
         )  # fmt: skip
         for values in zip(self.activity[rows].tolist(), *columns, strict=True):
             yield Sample(*values)

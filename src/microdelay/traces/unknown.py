@@ -22,6 +22,9 @@ MAX_CPU_SHARE = 0.25
 MAX_LATE_SHARE = 0.2
 """Of the time at a place in which the sampler itself waited for the interpreter; beyond, the thread may have too."""
 
+MAX_DELAY_SHARE = 0.5
+"""Of the time at a place in which the thread was ready to run; beyond, it mostly waited for a core."""
+
 CERTAIN_NS = 50_000_000
 """A thread that does not move for longer waits for something else than the interpreter, which takes turns of 5 ms."""
 
@@ -88,12 +91,13 @@ def _waits(samples: Samples) -> Iterator[_Stay]:
     least = np.minimum.reduceat(samples.cpu_ns, firsts)
     cpu = np.where(least >= 0, np.add.reduceat(samples.cpu_ns, firsts), -1)
     late = np.add.reduceat(samples.late_ns, firsts)
+    starved = np.add.reduceat(samples.delay_ns, firsts) > MAX_DELAY_SHARE * lengths
     still = np.minimum.reduceat(samples.is_still, firsts) != 0
     certain = still & (lengths >= CERTAIN_NS) & (cpu <= CERTAIN_CPU_SHARE * lengths)
     likely = (cpu <= MAX_CPU_SHARE * lengths) & (late <= MAX_LATE_SHARE * lengths)
     looks = np.add.reduceat(samples.looks, firsts)
     seen = (cpu >= 0) & (looks >= MIN_LOOKS) & (samples.is_probed[firsts] == 0) & (samples.site[firsts] != 0)
-    for each in np.flatnonzero(seen & (certain | likely)).tolist():
+    for each in np.flatnonzero(seen & ~starved & (certain | likely)).tolist():
         first, last = int(firsts[each]), int(lasts[each])
         has_next = last + 1 < len(samples.activity) and samples.activity[last + 1] == samples.activity[first]
         times = int(samples.start_ns[first]), int(samples.end_ns[last])
