@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -16,13 +16,13 @@ from microdelay.diagnose.case import Case
 from microdelay.diagnose.dataflow.flow import DEPENDENT, in_loop
 from microdelay.diagnose.dataflow.source import Module, module, without_await
 from microdelay.diagnose.dependence import followed
-from microdelay.diagnose.edits import NOTHING, Cost, Replace
+from microdelay.diagnose.edits import Cost, Replace
 from microdelay.diagnose.effects import writes
 from microdelay.diagnose.rows import Rows
 from microdelay.diagnose.rule import Finding
 from microdelay.spans import DB, Place, Span
 from microdelay.traces.columns import Shape, Spans
-from microdelay.traces.index import Groups, Ints, grouped
+from microdelay.traces.index import Ints, grouped
 
 NAME = "n-plus-one"
 SUMMARY = "one query for a list, then one more for each of its rows"
@@ -60,14 +60,21 @@ def find(case: Case) -> Iterable[Finding]:
 
 @dataclass(frozen=True, eq=False)
 class _Asked:
-    """Statements and commands, what each asks (`codes`), and waits for rows after each (`fetches`, by position)."""
+    """Statements and commands, what each asks (`codes`), and the waits for rows (`fetches`), each of a `statement`."""
 
     rows: Rows
     codes: Ints
     sites: Ints
     inputs: Ints
     taken_ns: Ints
-    fetches: Groups
+    statement: Ints
+    fetches: Rows
+
+    def fetches_of(self, positions: Ints) -> Spans:
+        """Give the waits for the rows of some statements."""
+        chosen = np.zeros(len(self.rows), bool)
+        chosen[positions] = True
+        return self.fetches.take(chosen[self.statement]).spans
 
     @classmethod
     def of(cls, case: Case) -> _Asked:
@@ -78,8 +85,7 @@ class _Asked:
         statement, fetch = _statements_of(rows, fetched)
         taken_ns = rows.spans.duration_ns.copy()
         np.add.at(taken_ns, statement, fetched.spans.duration_ns[fetch])
-        groups = Groups(statement, fetched.row[fetch])
-        return cls(rows, codes, rows.spans.site, rows.spans.input, taken_ns, groups)
+        return cls(rows, codes, rows.spans.site, rows.spans.input, taken_ns, statement, fetched.take(fetch))
 
 
 def _statements_of(rows: Rows, fetched: Rows) -> tuple[Ints, Ints]:
@@ -158,7 +164,7 @@ def _finding(case: Case, asked: _Asked, found: Sequence[Ints], loop: Place) -> F
     assert site is not None
     line = snippet.loop_line(loop)
     is_command = "db.operation.name" in example.attributes
-    fetches = _fetches_of(asked, every)
+    fetches = asked.fetches_of(every)
     places = {place for place in fetches.take(np.unique(fetches.site, return_index=True)[1]).places() if place}
     taken = asked.taken_ns[every]
     per_trace = [int(asked.taken_ns[positions].sum()) for positions in found]
@@ -170,7 +176,7 @@ def _finding(case: Case, asked: _Asked, found: Sequence[Ints], loop: Place) -> F
         + (f", in the loop of line {line}" if line else ""),
         remedy=REMEDY_COMMANDS if is_command else REMEDY,
         spans=rows.spans,
-        edits=[edit for positions in found for edit in _edits(asked, positions)],
+        edits=[*_edits(asked, found), *_nothing(fetches)],
         traces=len(found),
         snippet=_of_commands(loop, text) if is_command else _snippet(text),
         places=(site, *((loop,) if loop != site else ()), *_other_lines(places, site)),
@@ -186,25 +192,19 @@ def _other_lines(found: Iterable[Place], site: Place) -> list[Place]:
     return sorted(others, key=lambda place: (place.file, place.line))
 
 
-def _fetches_of(asked: _Asked, positions: Ints) -> Spans:
-    found = [asked.fetches.get(each) for each in positions.tolist()] if len(asked.fetches) else []
-    return asked.rows.whole.take(np.concatenate([np.zeros(0, np.int64), *found]))
+def _edits(asked: _Asked, found: Sequence[Ints]) -> Iterator[Replace]:
+    """Give for each trace the first query as the one for all rows, and nothing for the others."""
+    for positions in found:
+        taken = sorted(asked.taken_ns[positions].tolist())
+        middle, longest = taken[len(taken) // 2], taken[-1]
+        cost = Cost(middle, longest, longest + int(WORST_ROW_SHARE * (sum(taken) - longest)))
+        first, *others = _nothing(asked.rows.take(positions).spans)
+        yield Replace(first.activity, first.start_ns, first.end_ns, cost)
+        yield from others
 
 
-def _edits(asked: _Asked, positions: Ints) -> list[Replace]:
-    taken = asked.taken_ns[positions].tolist()
-    rest = sum(taken) - max(taken)
-    cost = Cost(int(median(taken)), max(taken), max(taken) + int(WORST_ROW_SHARE * rest))
-    spans = asked.rows.take(positions).spans
-    edits = []
-    for where in zip(spans.activity.tolist(), spans.start_ns.tolist(), spans.end_ns.tolist(), strict=True):
-        edits.append(Replace(*where, cost))
-        cost = NOTHING
-    if len(asked.fetches):
-        fetches = _fetches_of(asked, positions)
-        columns = fetches.activity.tolist(), fetches.start_ns.tolist(), fetches.end_ns.tolist()
-        edits += [Replace(*where) for where in zip(*columns, strict=True)]
-    return edits
+def _nothing(spans: Spans) -> list[Replace]:
+    return list(map(Replace, spans.activity.tolist(), spans.start_ns.tolist(), spans.end_ns.tolist()))
 
 
 _PARAMETER = r"(?:\?|%s|%\(\w+\)s|\$\d+|:\w+)(?:::[A-Za-z_]\w*)?"

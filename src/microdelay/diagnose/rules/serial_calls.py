@@ -26,6 +26,9 @@ REMEDY = "fan_out"
 MIN_CALL_NS = 1_000_000
 """A call shorter than this gains less than starting a thread or a task costs in noise."""
 
+MAX_PAIRS = 1_000
+"""Of two places that are judged: what they show they show by then."""
+
 WINDOW = 8
 """Calls behind one another that are compared: a longer run of independent calls is cut, which loses little."""
 
@@ -57,6 +60,8 @@ class _Member:
 
 _Sites = tuple[Place, ...]
 _Key = tuple[Place, Place, bool]
+_Cut = tuple[_Sites, list[int]]
+_Cutting = Callable[[Sequence["_Member"], Callable[["_Member", "_Member"], Verdict]], Iterable[list["_Member"]]]
 _Instances = dict[_Sites, list[tuple[Trace, list[_Member]]]]
 
 
@@ -68,13 +73,14 @@ def find(case: Case) -> Iterable[Finding]:
     yield from _turns(case, sequences, verdicts)
     groups: _Instances = defaultdict(list)
     chains: _Instances = defaultdict(list)
+    cut: dict[tuple[tuple[int, int], ...], tuple[list[_Cut], list[_Cut]]] = {}
     for trace, members in sequences:
-        for _, each in groupby(members, key=_turn):
-            turn = list(each)
-            for group in _partition(turn, verdicts):
-                groups[tuple(member.site for member in group)].append((trace, group))
-            for chain in _chains(turn, verdicts):
-                chains[tuple(member.site for member in chain)].append((trace, chain))
+        kind = tuple([(id(member.site), member.turn) for member in members])
+        if kind not in cut:
+            cut[kind] = _cuts(members, _partition, verdicts), _cuts(members, _chains, verdicts)
+        for known, into in zip(cut[kind], (groups, chains), strict=True):
+            for sites, positions in known:
+                into[sites].append((trace, [members[each] for each in positions]))
     for sites, seen in _folded(groups, _is_within).items():
         group = max((members for _, members in seen), key=len)
         verdict = _weakest([verdicts(a, b) for i, a in enumerate(group) for b in group[i + 1 :]])
@@ -85,6 +91,16 @@ def find(case: Case) -> Iterable[Finding]:
             continue  # statements have an order where they share a connection; a loop of them is `n-plus-one`
         evidence = tuple(e for a, b in pairwise(longest) for e in verdicts(a, b).evidence)
         yield _finding(case, sites, seen, Verdict(DEPENDENT, evidence), "")
+
+
+def _cuts(members: Sequence[_Member], cut: _Cutting, verdicts: _Verdicts) -> list[_Cut]:
+    """Give the runs that the turns of a sequence are cut into, each as its places and where they stand in it."""
+    found: list[_Cut] = []
+    positions = {id(member): number for number, member in enumerate(members)}
+    for _, turn in groupby(members, key=_turn):
+        runs = cut(list(turn), verdicts)
+        found += [(tuple(each.site for each in run), [positions[id(each)] for each in run]) for run in runs]
+    return found
 
 
 def _folded(instances: _Instances, same: Callable[[_Sites, _Sites], bool]) -> _Instances:
@@ -150,7 +166,9 @@ class _Verdicts:
         for trace, members in sequences:
             for index, first in enumerate(members):
                 for second in members[index + 1 : index + WINDOW]:
-                    self._pairs[_key(first, second)].append((trace, first.whole, second.whole))
+                    known = self._pairs[_key(first, second)]
+                    if len(known) < MAX_PAIRS:
+                        known.append((trace, first.whole, second.whole))
 
     def __call__(self, first: _Member, second: _Member) -> Verdict:
         key = _key(first, second)
