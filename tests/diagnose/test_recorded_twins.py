@@ -24,13 +24,15 @@ from microdelay.diagnose.dataflow.flow import INDEPENDENT
 from microdelay.diagnose.rule import Finding, rules
 from microdelay.traces import assemble, read
 
-PROGRAM = Path(__file__).parent / "programs" / "twins.py"
+PROGRAMS = Path(__file__).parent / "programs"
 ANSWER_SECONDS = 0.003
 LAST_PAGE = 2
-CASES = [
-    node for node in ast.parse(PROGRAM.read_text()).body
-    if isinstance(node, ast.ClassDef) and node.name.startswith(("dependent_", "independent_"))
-]  # fmt: skip
+
+
+def cases(program: str) -> list[ast.ClassDef]:
+    body = ast.parse((PROGRAMS / program).read_text()).body
+    kinds = "dependent_", "independent_"
+    return [node for node in body if isinstance(node, ast.ClassDef) and node.name.startswith(kinds)]
 
 
 class Service(BaseHTTPRequestHandler):
@@ -82,17 +84,25 @@ def service() -> Iterator[str]:
         server.shutdown()
 
 
-@pytest.fixture(scope="module")
-def found(service: str, tmp_path_factory: pytest.TempPathFactory) -> Sequence[Finding]:
-    """All that the rule says of the program."""
-    path = tmp_path_factory.mktemp("twins") / "twins.mdr"
-    subprocess.run([sys.executable, str(PROGRAM), service, str(path)], check=True, timeout=60)
+def recorded(program: str, folder: Path, *arguments: str) -> Sequence[Finding]:
+    """All that the rule says of a program."""
+    path = folder / "twins.mdr"
+    subprocess.run([sys.executable, str(PROGRAMS / program), *arguments, str(path)], check=True, timeout=60)
     recording = read(str(path))
     return list(rules()["serial-calls"].find(Case(recording, assemble(recording))))
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: re.sub("_", " ", case.name))
-def test_twin(case: ast.ClassDef, found: Sequence[Finding]) -> None:
+@pytest.fixture(scope="module")
+def found(service: str, tmp_path_factory: pytest.TempPathFactory) -> Sequence[Finding]:
+    return recorded("twins.py", tmp_path_factory.mktemp("twins"), service)
+
+
+@pytest.fixture(scope="module")
+def found_of_databases(postgresql: str, tmp_path_factory: pytest.TempPathFactory) -> Sequence[Finding]:
+    return recorded("twins_databases.py", tmp_path_factory.mktemp("twins"), postgresql)
+
+
+def check(case: ast.ClassDef, found: Sequence[Finding]) -> None:
     here = [each for each in found if case.lineno <= each.where.line <= (case.end_lineno or 0)]
     verdicts = [each.dependence.verdict for each in here if each.dependence]
     evidence = [(each.what, each.dependence) for each in here]
@@ -100,3 +110,17 @@ def test_twin(case: ast.ClassDef, found: Sequence[Finding]) -> None:
         assert verdicts == [INDEPENDENT], evidence
     else:
         assert INDEPENDENT not in verdicts, evidence
+
+
+def named(case: ast.ClassDef) -> str:
+    return re.sub("_", " ", case.name)
+
+
+@pytest.mark.parametrize("case", cases("twins.py"), ids=named)
+def test_twin(case: ast.ClassDef, found: Sequence[Finding]) -> None:
+    check(case, found)
+
+
+@pytest.mark.parametrize("case", cases("twins_databases.py"), ids=named)
+def test_twin_of_databases(case: ast.ClassDef, found_of_databases: Sequence[Finding]) -> None:
+    check(case, found_of_databases)

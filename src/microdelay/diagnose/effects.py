@@ -46,6 +46,9 @@ READ_COMMANDS = frozenset({
 ERROR_STATUS = 400
 """Of HTTP: from here on an answer is an error."""
 
+CLEANING = ("SELECT PG_ADVISORY_UNLOCK_ALL()", "DISCARD", "RESET", "UNLISTEN", "CLOSE ALL", "DEALLOCATE")
+"""Statements by which a pool makes a connection as new before it gives it to the next."""
+
 TURNS = ("BEGIN", "START TRANSACTION", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "END")
 """Statements that only begin and end a transaction."""
 
@@ -71,12 +74,14 @@ def writes(span: Span) -> bool:
     if "db.operation.name" in span.attributes:
         return not READ_COMMANDS.issuperset(str(span.attributes["db.operation.name"]).split())
     text = str(span.attributes.get("db.query.text", "")).lstrip().upper()
+    if text.startswith(CLEANING):
+        return False
     return bool(text) and (not text.startswith(READ_STATEMENTS) or bool(_CHANGING.search(text)))
 
 
 def is_turn(span: Span | Shape) -> bool:
-    """Tell whether a statement only begins or ends a transaction."""
-    return str(span.attributes.get("db.query.text", "")).lstrip().upper().startswith(TURNS)
+    """Tell whether a statement only begins or ends a transaction, or cleans a connection up."""
+    return str(span.attributes.get("db.query.text", "")).lstrip().upper().startswith((*TURNS, *CLEANING))
 
 
 def is_commit(span: Span) -> bool:
