@@ -148,13 +148,13 @@ def diagnose(
         choice or Choice(), _numbered(kept), recording.sources, ran, stats(pricing.recorded).mean, len(traces)
     )
     kept = list(left_out.findings)
-    saved = pricing.savings([edit for finding in kept if certain(finding) for edit in finding.edits])
+    saved = pricing.savings(*(finding.edits for finding in kept if certain(finding)))
     predictions = pricing.recorded - saved["expected"]
     usual = [finding for finding in kept if finding.edits and not finding.once]
     if all(certain(finding) for finding in usual):
         possible = predictions
     else:
-        possible = pricing.recorded - pricing.savings([edit for finding in usual for edit in finding.edits])["expected"]
+        possible = pricing.recorded - pricing.savings(*(finding.edits for finding in usual))["expected"]
     spent = accounts.accounts(recording, traces)
     most = dominant(recording, pricing)
     taken = stats(pricing.recorded).mean
@@ -212,7 +212,7 @@ def certain(finding: Finding) -> bool:
 def predicted(found: Diagnosis, findings: Sequence[Finding]) -> Stats:
     """Give what the traces of a diagnosis would take with the remedies of some of its findings only."""
     pricing = found.pricing or Pricing(found.recording, found.traces, [finding.edits for finding in findings])
-    saved = pricing.savings([edit for finding in findings for edit in finding.edits])
+    saved = pricing.savings(*(finding.edits for finding in findings))
     return _stats(pricing, pricing.recorded - saved["expected"])
 
 
@@ -257,15 +257,15 @@ def _kept(pricing: Pricing, found: Sequence[Finding]) -> list[Finding]:
     kept = [finding for finding in found if _matters(pricing, finding)]
     known = {id(finding) for finding in kept}
     rest = [f for f in found if id(f) not in known and f.edits and certain(f)]
-    edits = [edit for finding in kept if certain(finding) for edit in finding.edits]
-    before = pricing.savings(edits) if rest else {}
+    edits = [finding.edits for finding in kept if certain(finding)]
+    before = pricing.savings(*edits) if rest else {}
     for finding in rest:
-        after = pricing.savings([*edits, *finding.edits])
+        after = pricing.savings(*edits, finding.edits)
         more = {view: after[view] - before[view] for view in VIEWS}
         predicted = _stats(pricing, pricing.recorded - more["expected"]).p50
         late = replace(finding, saving=pricing.interval(more), predicted_ns=predicted, after_others=True)
         if _matters(pricing, late):
             kept.append(late)
-            edits += finding.edits
+            edits.append(finding.edits)
             before = after
     return kept

@@ -32,24 +32,24 @@ def plan(found: Diagnosis) -> list[Step]:
     waiting = [finding for finding in found.findings if finding.edits and certain(finding)]
     promised = {id(finding): float(finding.saving.expected) for finding in waiting}
     steps: list[Step] = []
-    done: list[Edit] = []
-    before = pricing.savings(done)
+    done: list[Sequence[Edit]] = []
+    before = pricing.savings(*done)
     while waiting:
         waiting.sort(key=lambda finding: -promised[id(finding)])
         for finding in waiting[:LOOKED_AT]:
-            promised[id(finding)] = _mean(pricing, [*done, *finding.edits]) - float(before["expected"].mean())
+            promised[id(finding)] = _mean(pricing, [*done, finding.edits]) - float(before["expected"].mean())
         best = max(waiting[:LOOKED_AT], key=lambda finding: promised[id(finding)])
         waiting = [finding for finding in waiting if finding is not best]
-        done += best.edits
-        after = pricing.savings(done)
+        done.append(best.edits)
+        after = pricing.savings(*done)
         adds = pricing.interval({view: after[view] - before[view] for view in VIEWS})
         steps.append(Step(best, adds, pricing.interval(after), _left(pricing, after["expected"])))
         before = after
     return steps
 
 
-def _mean(pricing: Pricing, edits: Sequence[Edit]) -> float:
-    return float(pricing.savings(edits, ("expected",))["expected"].mean())
+def _mean(pricing: Pricing, remedies: Sequence[Sequence[Edit]]) -> float:
+    return float(pricing.savings(*remedies, views=("expected",))["expected"].mean())
 
 
 def _left(pricing: Pricing, saved: Floats) -> Stats:

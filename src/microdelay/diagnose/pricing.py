@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from microdelay.diagnose.edits import VIEWS, Edit, Start, Together
+from microdelay.diagnose.edits import VIEWS, Edit, Replace, Start, Together
 from microdelay.diagnose.ops import Program
 from microdelay.diagnose.program import compile_program
 from microdelay.diagnose.replay import fidelity, replay
@@ -53,6 +52,7 @@ class Pricing:
         """How many traces each stands for, where there are others without details."""
         self.everyone: Floats = np.append(self.recorded, others.duration_ns)
         size = size_of(recording)
+        self._known: dict[int, tuple[Sequence[Edit], dict[int, Sequence[Edit]]]] = {}
         everyone = np.arange(len(traces), dtype=np.int64)
         self._donors: Ints = everyone
         if size <= WHOLE or len(traces) <= 1:
@@ -61,16 +61,16 @@ class Pricing:
         else:
             self._draw(size, remedies)
         self.sampled: Ints = np.array(sorted(each for part in self._parts for each in part.numbers), dtype=np.int64)
-        self._weights: Floats = np.bincount(self._donors, minlength=len(traces))[self.sampled].astype(float)
-        self._starts = [part.episode.window.start_ns if part.episode else 0 for part in self._parts]
+        self._weights: Floats = np.bincount(self._donors, self.standing, minlength=len(traces))[self.sampled].astype(
+            float
+        )
 
     def _draw(self, size: int, remedies: Sequence[Sequence[Edit]]) -> None:
         parts = episodes(self._traces)
         starts = np.array([part.window.start_ns + MARGIN_NS for part in parts], dtype=np.int64)
         touched: dict[int, list[int]] = defaultdict(list)
         for number, edits in enumerate(remedies):
-            begun = np.fromiter((self._begins(edit) for edit in edits), dtype=np.int64, count=len(edits))
-            for part in np.unique(np.searchsorted(starts, begun, side="right") - 1).tolist():
+            for part in np.unique(np.searchsorted(starts, self._begins(edits), side="right") - 1).tolist():
                 touched[part].append(number)
         kinds: list[object] = [()] * len(self._traces)
         for number, part in enumerate(parts):
@@ -86,7 +86,12 @@ class Pricing:
         program = compile_program(self._recording, own, episode.window, lives.within(episode.window))
         return _Part(episode, program, replay(program), episode.traces)
 
-    def _begins(self, edit: Edit) -> int:
+    def _begins(self, edits: Sequence[Edit]) -> Ints:
+        """Give when each edit begins."""
+        begun = [edit.start_ns if type(edit) is Replace else self._begin(edit) for edit in edits]
+        return np.array(begun, dtype=np.int64)
+
+    def _begin(self, edit: Edit) -> int:
         if isinstance(edit, Together):
             return edit.intervals[0][0]
         return self._recording.activities[edit.item].created_ns if isinstance(edit, Start) else edit.start_ns
@@ -101,36 +106,51 @@ class Pricing:
         for part in self._parts:
             yield part.program, [self._traces[each] for each in part.numbers]
 
-    def savings(self, edits: Sequence[Edit], views: Sequence[str] = VIEWS) -> dict[str, Floats]:
-        """Give what edits save in each trace, in each view: against the replay without them, not the recording.
+    def savings(self, *remedies: Sequence[Edit], views: Sequence[str] = VIEWS) -> dict[str, Floats]:
+        """Give what the edits of some remedies save together in each trace, in each view: against the replay without
+        them, not the recording.
 
         What the replay is off by without them is no saving; and no trace can save more than it took. One that the
         replay cannot end saves nothing.
         """
         saved = {view: np.zeros(len(self._traces)) for view in views}
-        for part, own in self._by_part(edits):
+        for number, own in self._by_part(remedies):
+            part = self._parts[number]
             for view in views:
                 durations = replay(part.program, own, view)
-                for number in part.numbers:
-                    key = self._traces[number].id
+                for each in part.numbers:
+                    key = self._traces[each].id
                     if key in durations and key in part.base:
-                        saved[view][number] = min(part.base[key] - durations[key], self.recorded[number])
+                        saved[view][each] = min(part.base[key] - durations[key], self.recorded[each])
         return {view: values[self._donors] for view, values in saved.items()}
 
-    def _by_part(self, edits: Sequence[Edit]) -> list[tuple[_Part, Sequence[Edit]]]:
-        """Give the parts that edits are in, with those of each."""
-        if len(self._parts) == 1 and self._parts[0].episode is None:
-            return [(self._parts[0], edits)] if edits else []
+    def _by_part(self, remedies: Sequence[Sequence[Edit]]) -> list[tuple[int, Sequence[Edit]]]:
+        """Give the parts that remedies are in, by number, with the edits of each."""
         own: dict[int, list[Edit]] = defaultdict(list)
-        for edit in edits:
-            at = self._begins(edit)
-            index = bisect_right(self._starts, at) - 1
-            # Windows begin a little before their traces: what begins there may be of the one before as well.
-            for each in (index - 1, index):
-                episode = self._parts[each].episode if each >= 0 else None
-                if episode is not None and episode.window.start_ns <= at < episode.window.end_ns:
-                    own[each].append(edit)
-        return [(self._parts[each], found) for each, found in sorted(own.items())]
+        for edits in remedies:
+            known = self._known.get(id(edits))
+            if known is None or known[0] is not edits:
+                known = self._known[id(edits)] = edits, self._parted(edits)
+            for part, found in known[1].items():
+                own[part] += found
+        return sorted(own.items())
+
+    def _parted(self, edits: Sequence[Edit]) -> dict[int, Sequence[Edit]]:
+        """Give the edits that lie in each of the parts: of a long recording these are few."""
+        if len(self._parts) == 1 and self._parts[0].episode is None:
+            return {0: edits} if edits else {}
+        windows = [part.episode.window for part in self._parts if part.episode is not None]
+        starts = np.array([window.start_ns for window in windows], dtype=np.int64)
+        ends = np.array([window.end_ns for window in windows], dtype=np.int64)
+        begun = self._begins(edits)
+        last = np.searchsorted(starts, begun, side="right") - 1
+        own: dict[int, list[Edit]] = defaultdict(list)
+        # Windows begin a little before their traces: what begins there may be of the one before as well.
+        for part in (last - 1, last):
+            inside = (part >= 0) & (begun < ends[part])
+            for number in np.flatnonzero(inside).tolist():
+                own[int(part[number])].append(edits[number])
+        return dict(own)
 
     def interval(self, saved: Savings) -> Saving:
         """Give the mean saving with its interval: the worst view's lower and the best view's upper bound."""
@@ -140,7 +160,7 @@ class Pricing:
             saved = {view: values * self.standing / self.standing.mean() for view, values in saved.items()}
         low = np.percentile(self._resampled(saved["worst"]), INTERVAL[0])
         high = np.percentile(self._resampled(saved["best"]), INTERVAL[1])
-        expected = float(np.mean(saved["expected"]))
+        expected = float(np.average(saved["expected"], weights=self.standing))
         return Saving(int(max(0.0, min(low, expected))), int(max(0.0, expected)), int(max(high, expected, 0.0)))
 
     def _resampled(self, values: Floats) -> Floats:

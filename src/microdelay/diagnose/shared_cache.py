@@ -17,6 +17,9 @@ from microdelay.traces.model import Recording
 
 ASKING = REQUESTS | {DB}
 
+TRIED = 200
+"""Groups of calls of which it is looked at whether they would ask more."""
+
 Group = Sequence["_Branch"]
 
 
@@ -40,15 +43,12 @@ def with_extra_calls(recording: Recording, finding: Finding) -> Finding:
     together = [edit for edit in finding.edits if isinstance(edit, Together)]
     if not together:
         return finding
-    groups = [[_branch(recording, edit.activity, *each) for each in edit.intervals] for edit in together]
-    asking: dict[Place | None, set[Place | None]] = defaultdict(set)
-    for group in groups:
-        for branch in group:
-            asking[branch.code] |= branch.sites.keys()
-    more = [_more(group, asking) for group in groups]
-    extra = [span for group in more for spans in group for span in spans]
-    if not extra:
+    # The same code does the same in other traces: if none of some of them asks more, none does.
+    tried = together[:: max(1, len(together) // TRIED)]
+    if not any(spans for group in _extra(recording, tried) for spans in group):
         return finding
+    more = _extra(recording, together)
+    extra = [span for group in more for spans in group for span in spans]
     changed = {
         id(edit): replace(edit, extra=tuple(sum(span.duration_ns for span in spans) for spans in group))
         for edit, group in zip(together, more, strict=True)
@@ -61,6 +61,16 @@ def with_extra_calls(recording: Recording, finding: Finding) -> Finding:
         "later ones read; ask once before them, or let one call answer all that ask at a time (`cached`)"
     )
     return replace(finding, edits=edits, extra_calls=a_trace, cautions=(*finding.cautions, caution))
+
+
+def _extra(recording: Recording, together: Sequence[Together]) -> list[list[list[Span]]]:
+    """Give what each branch of each group would ask besides."""
+    groups = [[_branch(recording, edit.activity, *each) for each in edit.intervals] for edit in together]
+    asking: dict[Place | None, set[Place | None]] = defaultdict(set)
+    for group in groups:
+        for branch in group:
+            asking[branch.code] |= branch.sites.keys()
+    return [_more(group, asking) for group in groups]
 
 
 def _branch(recording: Recording, activity: int, start_ns: int, end_ns: int) -> _Branch:
