@@ -130,3 +130,18 @@ def test_children_that_are_switched_off_are_not_missed(recorded: Execute, progra
     made = read(tmp_path / "program.mdr")
     assert made.warnings == ()
     assert len([each for each in made.activities.values() if each.kind == "process"]) == 2
+
+
+def test_a_library_that_replaces_threads_is_named_as_what_is_not_followed(
+    recorded: Execute, program: Program, tmp_path: Path
+) -> None:
+    (tmp_path / "gevent").mkdir()
+    program("saved = {}\ndef patch_all(): saved['time'] = {'sleep': None}", "gevent/monkey.py")
+    path = program(
+        "import gevent.monkey, time\ntime.sleep(0.001)\nif __import__('sys').argv[1:]: gevent.monkey.patch_all()"
+    )
+    for arguments in ((), ("patch",)):
+        status, _, errors = recorded(path, *arguments)
+        assert (status, errors) == (0, "")
+        said = [each for each in read(tmp_path / "program.mdr").warnings if "greenlets are not followed" in each]
+        assert len(said) == len(arguments)

@@ -265,3 +265,22 @@ def test_what_a_framework_says_beside_our_probe_is_one_span(recording: Record) -
     assert (kinds.count("agent"), kinds.count("tool")) == (1, 1)
     assert all(span.attributes["otel.scope.name"] == "pydantic-ai" for span in made.spans if span.kind == "llm")
     assert kinds.count("llm") == 2
+
+
+def test_an_operation_made_of_what_the_program_handles_is_not_kept(recording: Callable[..., Recording]) -> None:
+    made = recording(
+        """
+        from opentelemetry import trace
+        tracer = trace.get_tracer("mine")
+        given = ("HGET", "orders"), ("get token-4711", "key:secret-4711"), ("secret-4711", "x y")
+        for operation, collection in given:
+            with tracer.start_as_current_span("one", kind=trace.SpanKind.CLIENT) as span:
+                span.set_attributes(
+                    {"db.system": "redis", "db.operation": operation, "db.collection.name": collection}
+                )
+        """
+    )
+    spans = [span for span in made.spans if span.kind == "db"]
+    assert len(spans) == 3
+    assert spans[0].name == "HGET orders"
+    assert "4711" not in str([(span.name, span.attributes) for span in spans])

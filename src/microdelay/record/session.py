@@ -31,6 +31,10 @@ Facts = dict[str, Any]
 """What is written as JSON."""
 
 
+_PATCHERS = {"gevent": ("gevent.monkey", "saved"), "eventlet": ("eventlet.patcher", "already_patched")}
+"""Libraries that put greenlets, of which many run in one thread, in the place of threads: what says that they did."""
+
+
 class Session:
     """One recording that is being made, in one of its processes.
 
@@ -104,6 +108,9 @@ class Session:
             "troubles": state.troubles,
             "probes": sorted(self.importer.installed),
             "sampler": self.sampler.facts() if self.sampler is not None else {},
+            "patched_by": [
+                name for name, (module, patched) in _PATCHERS.items() if getattr(sys.modules.get(module), patched, None)
+            ],
         } | ({"budget": budget.current.facts()} if budget.current is not None else {})
 
     def origin(self, depth: int) -> Facts:

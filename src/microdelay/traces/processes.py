@@ -152,6 +152,7 @@ class Processes:
                 "unwritten": sum(end.get("unwritten", 0) for end in ends),
                 "probes": sorted({probe for end in ends for probe in end.get("probes", ())}),
                 "troubles": troubles,
+                "patched_by": sorted({name for end in ends for name in end.get("patched_by", ())}),
             }
             | ({"sampling": sampled[0] | totals} if sampled else {})
             | ({"budget": budgets[0] | budget} if budgets else {})

@@ -67,6 +67,11 @@ def _warnings(done: Mapping[str, Any]) -> Iterator[str]:
         yield "--sample had no trace to choose from, so everything was kept: name the unit of work by --trace-root"
     if limit := done.get("full"):
         yield f"the recording stopped at its size limit of {limit:,} bytes; see --max-size and --max-age"
+    for library in done.get("patched_by", ()):
+        yield (
+            f"{library} has patched threads, sockets and locks: its greenlets are not followed, what waits in one of "
+            "them may count as another's, and no account or prediction can be relied on"
+        )
     if failure := done.get("failure"):
         yield f"the recording stopped before the program did, it could not be written to: {failure}"
     if dropped := done.get("dropped"):

@@ -48,6 +48,8 @@ _SQL = _STANDARD_SQL | {
 
 _COMMAND = re.compile(r"[A-Za-z][A-Za-z.]{1,19}(?=\s|$)")
 
+_IDENTIFIER = re.compile(r"[A-Za-z_][\w.$-]{0,99}")
+
 Facts = Mapping[str, Any]
 
 
@@ -140,8 +142,10 @@ def _db(facts: Facts) -> Description:
         command = _COMMAND.match(str(statement))
         summary = command.group().upper() if command else system.upper()
         return Description(summary, attributes | {"db.query.summary": summary})
-    parts = _any(facts, "db.operation.name", "db.operation"), _any(facts, "db.collection.name")
-    summary = " ".join(str(part) for part in parts if part) or redact.query_summary(_name(facts))
+    # Both may be made of what the program handles, as the names of keys are: only what is a word or a name is kept.
+    command = _COMMAND.match(str(_any(facts, "db.operation.name", "db.operation") or ""))
+    collection = _IDENTIFIER.fullmatch(str(_any(facts, "db.collection.name") or ""))
+    summary = " ".join(part.group() for part in (command, collection) if part) or redact.query_summary(_name(facts))
     return Description(summary, attributes | {"db.query.summary": summary})
 
 
