@@ -14,7 +14,7 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,16 +22,10 @@ from pathlib import Path
 import peers
 import table
 import world
-from measured import Measured, measure, unrecorded_ns
-from recorded import Said, ToolError, said_of
+from measured import measure, unrecorded_ns
+from recorded import ToolError, record, said_of
 from score import Score, score, total
 from truth import Program, TruthError, programs
-
-TRIES = 3
-"""Recordings of one program that are made at most."""
-
-QUIET_SHARE = 0.05
-"""By which a recorded execution may differ from an unrecorded one before another recording is tried."""
 
 
 def main() -> int:
@@ -42,7 +36,12 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="programs at a time; more than 1 makes gains noisy")
     parser.add_argument("--no-gains", action="store_true", help="findings and verdicts only, nothing is measured")
     parser.add_argument("--quick", action="store_true", help="the few programs that are marked as quick")
-    parser.add_argument("--keep", default="", metavar="FOLDER", help="keep the recordings there")
+    parser.add_argument(
+        "--keep",
+        default="",
+        metavar="FOLDER",
+        help="keep what was measured and recorded there, and use what is there of programs that are unchanged",
+    )
     given = parser.parse_args()
     try:
         chosen = [each for each in programs(given.names) if each.quick or not given.quick]
@@ -74,9 +73,10 @@ def _scored(
     def one(program: Program) -> Score | None:
         try:
             if not gains:
-                return score(program, said_of(program, folder, spans=False), {}, peers.gains)
-            measured = measure(program, folder) if program.fixes else {}
-            return score(program, _recorded(program, folder, measured), measured, peers.gains)
+                return score(program, said_of(program, record(program, folder), spans=False), {}, peers.gains)
+            measured = measure(program, folder)
+            near_ns = next((each.before_ns for each in measured.values()), 0) or unrecorded_ns(program, folder)
+            return score(program, said_of(program, record(program, folder, near_ns)), measured, peers.gains)
         except ToolError as error:
             failed.append(f"{program.name}: {error}")
             return None
@@ -85,15 +85,6 @@ def _scored(
         print(f"{number}/{len(chosen)} {chosen[number - 1].name}", file=sys.stderr, flush=True)
         if done is not None:
             yield done
-
-
-def _recorded(program: Program, folder: Path, measured: Mapping[str, Measured]) -> Said:
-    """Record a program until the machine is as quiet as it was when the program was measured; give the nearest try."""
-    quiet = next((each.before_ns for each in measured.values()), 0) or unrecorded_ns(program, folder)
-    tries: list[Said] = []
-    while len(tries) < TRIES and not any(abs(said.duration_ns / quiet - 1) <= QUIET_SHARE for said in tries):
-        tries.append(said_of(program, folder))
-    return min(tries, key=lambda said: abs(said.duration_ns - quiet))
 
 
 def _print(scores: Sequence[Score], form: str) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import statistics
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from recorded import run
+from recorded import is_fresh, median_ns, printed, run
 from truth import Program
 
 MAX_DISAGREEMENT = 0.10
@@ -55,39 +54,35 @@ class _Once:
 
 def unrecorded_ns(program: Program, folder: Path) -> float:
     """Give the median time of an unchanged execution. Raises ToolError."""
-    output = run([sys.executable, str(program.path), "before"], folder)
-    return statistics.median(next(_printed(output))["durations_ns"])
+    return median_ns(next(printed(run([sys.executable, str(program.path), "before"], folder))))
 
 
 def measure(program: Program, folder: Path) -> dict[str, Measured]:
-    """Measure each fix of a program. Raises ToolError."""
-    repeated = [_repetition(program, folder) for _ in range(2)]
-    for _ in range(MORE):
-        if all(_agreeing([each[fix] for each in repeated]) for fix in program.fixes):
+    """Measure each fix of a program, unless the folder has it from before. Raises ToolError."""
+    if not program.fixes:
+        return {}
+    kept = folder / f"{program.name}.measured"
+    repeated = _read(kept) if is_fresh(kept, program) else []
+    for _ in range(MORE + 2):
+        if len(repeated) >= 2 and all(_agreeing([each[fix] for each in repeated]) for fix in program.fixes):
             break
         repeated.append(_repetition(program, folder))
+    kept.write_text(json.dumps([{fix: asdict(once) for fix, once in each.items()} for each in repeated]))
     return {fix: _combined([each[fix] for each in repeated]) for fix in program.fixes}
+
+
+def _read(kept: Path) -> list[Mapping[str, _Once]]:
+    return [{fix: _Once(**once) for fix, once in each.items()} for each in json.loads(kept.read_text())]
 
 
 def _repetition(program: Program, folder: Path) -> Mapping[str, _Once]:
     output = run([sys.executable, str(program.path), *program.variants], folder)
-    seen = {each["variant"]: each for each in _printed(output)}
+    seen = {each["variant"]: each for each in printed(output)}
     before = seen["before"]
     return {
-        fix: _Once(
-            statistics.median(before["durations_ns"]),
-            statistics.median(seen[fix]["durations_ns"]),
-            before["answers"] == seen[fix]["answers"],
-        )
+        fix: _Once(median_ns(before), median_ns(seen[fix]), before["answers"] == seen[fix]["answers"])
         for fix in program.fixes
     }
-
-
-def _printed(output: str) -> Iterator[dict[str, Any]]:
-    """Give what a program's `main` printed, among what the program prints."""
-    for line in output.splitlines():
-        if line.startswith('{"variant"'):
-            yield json.loads(line)
 
 
 def _agreeing(seen: list[_Once]) -> tuple[_Once, _Once] | None:
