@@ -2,7 +2,7 @@
 
 import requests
 import world
-from world.secure import CERTIFICATE
+from world.secure import certificate
 
 TRUTH = {
     "findings": {"connections": {"rule": ["new-connection-per-call", "client-per-call"], "at": ["user", "crm"]}},
@@ -13,13 +13,14 @@ TRUTH = {
 }
 
 SERVICE = world.address("secure")
+TRUSTED = certificate(SERVICE)
 session = requests.Session()
-session.verify = str(CERTIFICATE)
+session.verify = TRUSTED
 
 
 def before(n):
-    user = requests.get(f"{SERVICE}/users/{n}", verify=str(CERTIFICATE)).json()  # at: user
-    return requests.get(f"{SERVICE}/crm/{user['key']}", verify=str(CERTIFICATE)).json()["value"]  # at: crm
+    user = requests.get(f"{SERVICE}/users/{n}", verify=TRUSTED).json()  # at: user
+    return requests.get(f"{SERVICE}/crm/{user['key']}", verify=TRUSTED).json()["value"]  # at: crm
 
 
 def after_session(n):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from urllib.parse import urlsplit, urlunsplit
 
 
-async def serve(target: str, ms: float) -> None:
+async def serve(target: str, ms: float, listening: socket.socket | None = None) -> None:
     """Stand before the server at an URL, print the URL to use instead, and end with standard input."""
     parts = urlsplit(target)
     assert parts.hostname is not None
@@ -22,7 +23,8 @@ async def serve(target: str, ms: float) -> None:
             return
         await asyncio.gather(_forward(reader, far_writer, 0), _forward(far_reader, writer, ms / 1000))
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    listening = listening or socket.create_server(("127.0.0.1", 0))
+    server = await asyncio.start_server(connected, sock=listening)
     own = server.sockets[0].getsockname()[1]
     place = parts.netloc.replace(f":{port}", f":{own}")
     print(urlunsplit(parts._replace(netloc=place)), flush=True)

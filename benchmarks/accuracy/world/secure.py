@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import socket
 import ssl
 import subprocess
 import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from world import network, service
 
 ROUND_TRIP_MS = 4.0
 
-CERTIFICATE = Path(tempfile.gettempdir()) / f"accuracy-{os.getuid()}.pem"
-"""What clients must trust. The key is in it, too: it is worth nothing."""
+
+def certificate(url: str) -> str:
+    """Give the file that clients of the server at an URL must trust. The key is in it, too: it is worth nothing."""
+    return str(Path(tempfile.gettempdir()) / f"accuracy-{urlsplit(url).port}.pem")
 
 
 async def main() -> None:
     """Serve behind a network until standard input ends."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    path = Path(certificate(f"https://127.0.0.1:{listening.getsockname()[1]}"))
     made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
     names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    files = ["-keyout", str(CERTIFICATE), "-out", f"{CERTIFICATE}.crt"]
-    subprocess.run([*made, *names, *files], check=True, capture_output=True)
-    with open(CERTIFICATE, "a", encoding="ascii") as opened:
-        opened.write(Path(f"{CERTIFICATE}.crt").read_text())
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(CERTIFICATE)
-    server = await service.start(context)
-    await network.serve(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", ROUND_TRIP_MS)
+    done = subprocess.run([*made, *names, "-keyout", str(path)], check=True, capture_output=True, text=True)
+    path.write_text(path.read_text() + done.stdout)
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(path)
+        server = await service.start(context)
+        own = server.sockets[0].getsockname()[1]
+        await network.serve(f"https://127.0.0.1:{own}", ROUND_TRIP_MS, listening)
+    finally:
+        path.unlink()
 
 
 if __name__ == "__main__":
