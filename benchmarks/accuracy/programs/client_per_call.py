@@ -6,7 +6,7 @@ import world
 TRUTH = {
     "findings": {"clients": {"rule": ["client-per-call", "new-connection-per-call"], "at": ["client", "get"]}},
     "fixes": {"after_one_client": ["clients"]},
-    "also": ["new-connection-per-call"],
+    "also": ["new-connection-per-call", "gc-pause"],
     "dependent": [["first", "second"]],
 }
 

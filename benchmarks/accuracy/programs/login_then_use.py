@@ -12,6 +12,8 @@ TRUTH = {
     "also": ["client-per-call", "new-connection-per-call"],
 }
 
+pool = ThreadPoolExecutor(2)
+
 
 def before(n):
     with requests.Session() as session:
@@ -22,7 +24,7 @@ def before(n):
 
 
 def after_together(n):
-    with requests.Session() as session, ThreadPoolExecutor(2) as pool:
+    with requests.Session() as session:
         session.post(world.url("/login"), json={"user": n, "password": "x"}).raise_for_status()
         me, mail = pool.map(lambda path: session.get(world.url(path)).json(), (f"/me?of={n}", f"/me/mail?of={n}"))
     return me["me"], mail["mail"]

@@ -7,7 +7,7 @@ TRUTH = {
         "items": {"rule": "n-plus-one", "at": ["items"]},
         "sums": {"rule": "n-plus-one", "at": ["sum"]},
     },
-    "fixes": {"after_grouped": ["items", "sums"]},
+    "fixes": {"after_in": ["items", "sums"]},
 }
 
 shop = world.sqlite(ms=3)
@@ -26,13 +26,13 @@ def before(n):
     return [[order_id, len(items_of(order_id)), sum_of(order_id)] for (order_id,) in rows]
 
 
-def after_grouped(n):
-    rows = shop.execute(
-        "SELECT order_id, count(*), sum(price) FROM items WHERE order_id IN"
-        " (SELECT id FROM orders WHERE user_id = ? ORDER BY id LIMIT 5) GROUP BY order_id ORDER BY order_id",
-        [n],
-    )
-    return [list(row) for row in rows.fetchall()]
+def after_in(n):
+    rows = shop.execute("SELECT id FROM orders WHERE user_id = ? ORDER BY id LIMIT 5", [n]).fetchall()
+    ids = [order_id for (order_id,) in rows]
+    which = f"WHERE order_id IN ({', '.join('?' * len(ids))})"
+    items = shop.execute(f"SELECT order_id, product FROM items {which}", ids).fetchall()
+    sums = dict(shop.execute(f"SELECT order_id, sum(price) FROM items {which} GROUP BY order_id", ids).fetchall())
+    return [[order_id, sum(of == order_id for of, _ in items), sums[order_id]] for order_id in ids]
 
 
 if __name__ == "__main__":
