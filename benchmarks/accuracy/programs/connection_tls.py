@@ -15,7 +15,6 @@ TRUTH = {
 SERVICE = world.address("secure")
 TRUSTED = certificate(SERVICE)
 session = requests.Session()
-session.verify = TRUSTED
 
 
 def before(n):
@@ -24,8 +23,8 @@ def before(n):
 
 
 def after_session(n):
-    user = session.get(f"{SERVICE}/users/{n}").json()
-    return session.get(f"{SERVICE}/crm/{user['key']}").json()["value"]
+    user = session.get(f"{SERVICE}/users/{n}", verify=TRUSTED).json()
+    return session.get(f"{SERVICE}/crm/{user['key']}", verify=TRUSTED).json()["value"]
 
 
 if __name__ == "__main__":
