@@ -13,7 +13,7 @@ kept = httpx.Client()
 @microdelay.trace
 def handle(number: int) -> int:
     if mode == "slow":
-        with httpx.Client() as client:
+        with httpx.Client() as client:  # found
             return client.get(f"{service}/order/{number}?ms=10").status_code
     return kept.get(f"{service}/order/{number}?ms=10").status_code
 

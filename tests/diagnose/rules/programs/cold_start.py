@@ -14,10 +14,10 @@ kept = []
 def client():
     if not kept:
         import httpx
-        import sqlalchemy  # noqa: F401
+        import sqlalchemy  # found
 
-        kept.append(httpx.Client())
-    return kept[0]
+        kept.append((httpx.Client(), sqlalchemy))
+    return kept[0][0]
 
 
 if mode == "near":

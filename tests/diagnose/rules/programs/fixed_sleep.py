@@ -15,7 +15,7 @@ session = requests.Session()
 def handle(number: int) -> int:
     if mode == "slow":
         session.post(f"{service}/jobs?ms=5", json={"number": number})
-        time.sleep(0.15)
+        time.sleep(0.15)  # found
         return session.get(f"{service}/jobs/{number}?ms=5").status_code
     for part in range(3):
         session.get(f"{service}/pages/{number}/{part}?ms=5")

@@ -9,7 +9,7 @@ import microdelay
 
 service, mode = sys.argv[1:3]
 session = requests.Session()
-store = [{"id": each, "tags": [each]} for each in range(400_000)]
+store = [{"id": each, "tags": [each]} for each in range(200_000)]
 if mode == "near":
     gc.collect()
     gc.freeze()
@@ -21,7 +21,7 @@ def handle(number: int) -> int:
     loops = [[] for _ in range(2_000)]
     for each in loops:
         each.append(each)
-    gc.collect()
+    gc.collect()  # found
     return answer
 
 

@@ -14,7 +14,7 @@ table = {}
 
 def fetch(number: int, part: int) -> None:
     if mode == "slow":
-        with lock:
+        with lock:  # found
             table[number, part] = requests.get(f"{service}/part/{number}/{part}?ms=20").status_code
         return
     answer = requests.get(f"{service}/part/{number}/{part}?ms=20").status_code

@@ -13,7 +13,7 @@ session = requests.Session()
 @microdelay.trace
 def handle(number: int) -> int:
     if mode == "slow":
-        answer = session.get(f"{service}/orders/{number}?ms=10&size=1500000")
+        answer = session.get(f"{service}/orders/{number}?ms=10&size=1500000")  # found
         return answer.status_code
     rows = session.get(f"{service}/orders/{number}?ms=10&size=1500000&gzip=1").json()["rows"]
     return sum(row["id"] for row in rows)

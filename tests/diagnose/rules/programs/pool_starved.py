@@ -12,7 +12,7 @@ service, mode = sys.argv[1:3]
 
 @microdelay.trace
 async def handle(client: httpx.AsyncClient, number: int) -> None:
-    await asyncio.gather(*[client.get(f"{service}/part/{number}/{each}?ms=20") for each in range(8)])
+    await asyncio.gather(*[client.get(f"{service}/part/{number}/{each}?ms=20") for each in range(8)])  # found
 
 
 async def main() -> None:

@@ -13,7 +13,7 @@ session = requests.Session()
 
 def fetch(url: str) -> int:
     for attempt in range(6):
-        status = session.get(url).status_code
+        status = session.get(url).status_code  # found
         if status < 400:
             break
         time.sleep(0.001 * 2**attempt)

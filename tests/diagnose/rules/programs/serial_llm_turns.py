@@ -41,7 +41,7 @@ def ask(messages):
 
 def execute(call):
     made = call["function"]
-    return {"role": "tool", "content": tools[made["name"]].invoke(json.loads(made["arguments"]))}
+    return {"role": "tool", "content": tools[made["name"]].invoke(json.loads(made["arguments"]))}  # found
 
 
 @microdelay.trace

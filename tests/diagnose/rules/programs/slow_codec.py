@@ -15,7 +15,7 @@ rows = [{"id": each, "name": f"name {each}", "score": each / 7, "tags": ["a", "b
 
 @microdelay.trace
 def handle(number: int) -> int:
-    made = json.dumps(rows).encode() if mode == "slow" else orjson.dumps(rows)
+    made = json.dumps(rows).encode() if mode == "slow" else orjson.dumps(rows)  # found
     return len(made) + session.get(f"{service}/order/{number}?ms=5").status_code
 
 

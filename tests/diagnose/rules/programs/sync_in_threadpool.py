@@ -19,7 +19,7 @@ def fetch(number: int) -> int:
 @microdelay.trace
 async def handle(number: int) -> None:
     loop = asyncio.get_running_loop()
-    await asyncio.gather(*[loop.run_in_executor(pool, fetch, number) for _ in range(12)])
+    await asyncio.gather(*[loop.run_in_executor(pool, fetch, number) for _ in range(12)])  # found
 
 
 async def main() -> None:

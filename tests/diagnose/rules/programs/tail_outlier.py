@@ -13,7 +13,7 @@ session = requests.Session()
 @microdelay.trace
 def handle(number: int) -> int:
     rare = "&slow=10&slow_ms=200" if mode == "slow" else ""
-    return session.get(f"{service}/search?ms=10{rare}&q={number}").status_code
+    return session.get(f"{service}/search?ms=10{rare}&q={number}").status_code  # found
 
 
 for number in range(60):

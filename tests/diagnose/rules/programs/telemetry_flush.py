@@ -30,7 +30,7 @@ tracer = trace.get_tracer("shop", tracer_provider=provider)
 
 @microdelay.trace
 def handle(number: int) -> None:
-    with tracer.start_as_current_span("handle"):
+    with tracer.start_as_current_span("handle"):  # found
         session.get(f"{service}/order/{number}?ms=10")
 
 
