@@ -29,6 +29,9 @@ MIN_PART_NS = 1_000_000
 MIN_CPU_SHARE = 0.5
 """Of a computation that must be processor time, where that is known: on a busy machine others take the rest."""
 
+MIN_UNSEEN_SHARE = 0.5
+"""Of the traces in which a computation must come that the sampler never saw: else a busy machine held up the step."""
+
 MIN_TIMES = 2
 """Of a computation or a construction, unless there is but one trace: what happens once is a cold start, or chance."""
 
@@ -68,6 +71,8 @@ def find(case: Case) -> Iterable[Finding]:
                 if step.end_ns - step.start_ns >= MIN_BLOCK_NS and trace.start_ns <= step.start_ns < trace.end_ns:
                     _look(case, trace, step, seen)
     for (site, name), found in seen.items():
+        if not found.spans and not found.is_sampled and len(found.parts) < MIN_UNSEEN_SHARE * len(case.traces):
+            continue
         if len(found.parts) >= MIN_TIMES or len(case.traces) < MIN_TIMES or _kind(found) in WAITS:
             yield _finding(case, site, name, found)
 

@@ -31,6 +31,9 @@ REMEDY = "waiting for the event itself"
 MIN_PAUSE_NS = 5_000_000
 """Of one; shorter ones only let others run."""
 
+NEEDED_SHARE = 0.1
+"""Of a pause that is really needed, where it is not known: it is chosen for the slowest case that anybody ever saw."""
+
 MAX_SPREAD = 1.3
 """Of the longest back-off to the shortest for it to be fixed: a growing or random one is as it should be."""
 
@@ -124,7 +127,7 @@ def _edit(pause: _Pause) -> Replace:
     if pause.needed_ns >= 0:
         cost = Cost(pause.needed_ns, pause.needed_ns, min(span.duration_ns, pause.needed_ns + span.duration_ns // 5))
     else:
-        cost = Cost(0, span.duration_ns // 2, span.duration_ns)
+        cost = Cost(0, int(NEEDED_SHARE * span.duration_ns), span.duration_ns)
     return Replace(span.activity, span.start_ns, span.end_ns, cost)
 
 
