@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -45,14 +45,28 @@ Units = Mapping[int, Sequence[Unit]]
 def units_of(case: Case) -> Mapping[int, Units]:
     """Give for each trace and each of its invocations the calls it made that waited for an operation, in order.
 
+    Invocations that made only one are left out: there is nothing that it could run together with.
     Of statements that one place sends in a row, the first and the last stand for all.
     """
     found: dict[int, Units] = {trace.id: {} for trace in case.traces}
     rows, ends_ns = _operations(case)
+    calls = _callers(case, rows)
+    waits = list(zip(rows.spans, ends_ns.tolist(), strict=True))
     for positions in grouped(rows.trace):
         trace = case.traces[int(rows.trace[positions[0]])]
-        made = list(zip(rows.take(positions).spans, ends_ns[positions].tolist(), strict=True))
-        found[trace.id] = _units(case, trace, made)
+        found[trace.id] = _units(calls, trace, [waits[each] for each in positions.tolist()])
+    return found
+
+
+def _callers(case: Case, rows: Rows) -> dict[int, Invocation]:
+    """Give the calls that operations stand in, and those around them."""
+    calls, found = case.recording.calls, dict[int, Invocation]()
+    missing = np.unique(rows.spans.invocation)
+    while len(missing):
+        at = calls.index.rows(missing)
+        at = at[at >= 0]
+        found.update((call.id, call) for call in calls.rows(at.tolist()))
+        missing = np.setdiff1d(calls.caller[at], np.fromiter(found, np.int64, len(found)))
     return found
 
 
@@ -92,12 +106,12 @@ def _at_ends(chosen: Bools, *keys: Ints) -> Bools:
     return ~inside
 
 
-def _units(case: Case, trace: Trace, made: Sequence[tuple[Span, int]]) -> dict[int, list[Unit]]:
+def _units(calls: Mapping[int, Invocation], trace: Trace, made: Sequence[tuple[Span, int]]) -> dict[int, list[Unit]]:
     gathered: dict[tuple[int, int], list[tuple[Span, int]]] = defaultdict(list)
     paths: dict[tuple[int, int], tuple[Place, tuple[Invocation, ...]]] = {}
     for span, end_ns in made:
         path: tuple[Invocation, ...] = ()
-        site, invocation = span.site, case.recording.invocations.get(span.invocation)
+        site, invocation = span.site, calls.get(span.invocation)
         while invocation is not None and site is not None:
             # A call is one invocation of a function of the user's, or, at the bottom, the operation itself.
             key = invocation.id, path[0].id if path else -span.id
@@ -106,13 +120,16 @@ def _units(case: Case, trace: Trace, made: Sequence[tuple[Span, int]]) -> dict[i
             path = (invocation, *path)
             if invocation.id == trace.invocation:
                 break
-            site, invocation = invocation.site, case.recording.invocations.get(invocation.caller)
+            site, invocation = invocation.site, calls.get(invocation.caller)
             if invocation is not None and invocation.start_ns < trace.start_ns:
                 break
     units: dict[int, list[Unit]] = defaultdict(list)
+    number = Counter(invocation_id for invocation_id, _ in gathered)
     for (invocation_id, _), waits in gathered.items():
+        if number[invocation_id] == 1:
+            continue
         site, path = paths[invocation_id, _]
-        start, end = min(span.start_ns for span, _ in waits), max(end_ns for _, end_ns in waits)
+        start, end = waits[0][0].start_ns, max(end_ns for _, end_ns in waits)
         if path:
             start, end = min(start, path[0].start_ns), max(end, path[0].end_ns)
         units[invocation_id].append(Unit(site, start, end, tuple(span for span, _ in waits), path))

@@ -244,6 +244,8 @@ def _turns(case: Case, sequences: Sequence[tuple[Trace, Sequence[_Member]]], ver
     """Give loops that make several calls in each turn, where no turn needs an earlier one."""
     seen: _Instances = defaultdict(list)
     for trace, members in sequences:
+        if not members[-1].turn:
+            continue
         turns = [list(each) for _, each in groupby(members, key=_turn)]
         made = Counter(site for turn in turns for site in {member.site for member in turn})
         repeats = {site for site, count in made.items() if count > 1}  # the others stand before or after the loop
