@@ -48,6 +48,9 @@ def no_life() -> Any:
 running_life: Callable[[], Any] = no_life
 """Gives the `tasks.Life` of the running asyncio task, None outside of one; from the asyncio probe."""
 
+known_life: Callable[[], Any] = no_life
+"""Gives the same, but False for a task of which nothing is known yet."""
+
 first_id = 0  # activities of earlier recordings have smaller ids
 
 

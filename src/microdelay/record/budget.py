@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from microdelay.record.events import now
+from microdelay.record.events import now, state
 
 FIRST = 500
 """Traces that are recorded in detail whatever they cost, so many at the start, and at most in a burst after a quiet
@@ -64,6 +64,7 @@ class Budget:
         self._cpu = own_cpu()
         self._number = int.from_bytes(os.urandom(4), sys.byteorder)
         self._below = WHOLE
+        self.is_tight = False
         self._left = self._credit = FIRST
         self._endpoints: dict[str, int] = {}
         self._spans = self._events = 0
@@ -121,6 +122,8 @@ class Budget:
             share *= min(GROWTH, allowed / cost) if cost else GROWTH
         share = min(1.0, max(LEAST_SHARE, share))
         self._below = round(share * WHOLE)
+        self.is_tight = share < 1
+        rest()
         self._left = FIRST if share == 1 else max(1, round(BURST * share * traces))
 
 
@@ -144,3 +147,21 @@ def use(made: Budget | None) -> None:
     """Decide by a budget from now on."""
     global current  # noqa: PLW0603
     current = made
+    state.active = 0
+    state.asleep = False
+
+
+def rest() -> None:
+    """Let event loops be as they are while no trace has details, or watch them again where all have."""
+    tight = current is not None and current.is_tight
+    if tight and state.active <= 0 and not state.asleep:
+        state.naps += 1
+        state.asleep = True
+    elif not tight:
+        state.asleep = False
+
+
+def rouse() -> None:
+    """Begin a trace with details."""
+    state.active += 1
+    state.asleep = False

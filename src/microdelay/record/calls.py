@@ -102,6 +102,11 @@ def is_user_file(filename: str) -> bool:
     return (_held_by(filename) if known is None else known) == USER
 
 
+def library_files() -> dict[str, int]:
+    """Give what is known of files: 0 for one of a library."""
+    return _files
+
+
 def _held_by(filename: str) -> int:
     known = _files.get(filename)
     if known is None:

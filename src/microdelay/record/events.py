@@ -44,10 +44,13 @@ class Label:
 class State:
     """What every probe looks at; one per process."""
 
-    __slots__ = ("dropped", "on", "queue", "troubles", "wake")
+    __slots__ = ("active", "asleep", "dropped", "naps", "on", "queue", "troubles", "wake")
 
     def __init__(self) -> None:
         self.on = False
+        self.asleep = False  # no trace with details runs, and not all have them: event loops are not watched
+        self.active = 0  # traces with details that run, of those declared at their start
+        self.naps = 0  # times that it fell asleep
         self.queue: deque[Any] = deque()
         self.dropped = 0
         self.troubles: dict[str, int] = {}

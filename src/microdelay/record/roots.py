@@ -27,7 +27,8 @@ def begin(kind: str, endpoint: str) -> Trace | None:
             return None
         trace = Trace()
         if governor.chooses(endpoint):
-            _speak()
+            budget.rouse()
+            _speak(trace)
         else:
             trace.append(kind)
             _hush(trace)
@@ -39,19 +40,20 @@ def begin(kind: str, endpoint: str) -> Trace | None:
 
 
 def _hush(trace: Trace) -> None:
-    trace.life = life = activities.running_life()
+    life = activities.known_life()
     if life is not None:
-        life.hush(now())
+        if life and not life.is_quiet:
+            life.hush(now())
     else:
         trace.thread = get_ident()
         muted_threads[trace.thread] = trace
 
 
-def _speak() -> None:
-    """Let what is left of an earlier trace without details, a worker that it began, be seen again."""
-    life = activities.running_life()
+def _speak(trace: Trace) -> None:
+    """Let what went unseen, or is left of an earlier trace without details (a worker that it began), be seen again."""
+    trace.life = life = activities.running_life()
     if life is not None:
-        if life.is_quiet:
+        if life.is_quiet or life.nap != state.naps or not life.begun:
             life.speak(now())
     elif activities.local.activity == MUTED:
         activities.local.activity = 0
@@ -64,13 +66,16 @@ def end(trace: Trace, label: Label | None = None, start_ns: int = 0, end_ns: int
         trace.is_over = True
         running.set(None)
         if not trace:
+            state.active -= 1
+            if trace.life is None:  # else when this step of the task has ended
+                budget.rest()
             return
         if label is not None and state.on:
             push((ROOT, label, start_ns, end_ns, sum(ROOT_KINDS[kind] for kind in trace)))
-        if trace.life is not None:
-            if trace.life.is_quiet:
-                trace.life.speak(now())
-        elif muted_threads.get(trace.thread) is trace:
+        life = activities.known_life()
+        if life and life.is_quiet:
+            life.speak(now())
+        if muted_threads.get(trace.thread) is trace:
             del muted_threads[trace.thread]
         trace.clear()  # where it is still known, it mutes no more
     except Exception as problem:

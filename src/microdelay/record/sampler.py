@@ -184,7 +184,10 @@ class Sampler:
             while self._thread.goes_on_after(self._seconds):
                 at = now()
                 late = max(0, at - before - round(self._seconds * 1e9))
-                self._look(at, late if late >= LATE_NS else 0)
+                if state.asleep:
+                    self._forget()
+                else:
+                    self._look(at, late if late >= LATE_NS else 0)
                 self._looks += 1
                 cpu = cpu_now()
                 self._spent_ns += cpu - cpu_before
@@ -196,9 +199,13 @@ class Sampler:
         except Exception as error:
             stand_aside("sampler", error)
         finally:
-            for seen in self._seen.values():
-                seen.leave()
-            self._seen.clear()
+            self._forget()
+
+    def _forget(self) -> None:
+        """Hand over what was seen, and begin anew with the next look."""
+        for seen in self._seen.values():
+            seen.leave()
+        self._seen.clear()
 
     def _adapt(self, spent_ns: int, awake_ns: int) -> None:
         share = spent_ns / (awake_ns or 1)

@@ -8,13 +8,16 @@ from typing import Any
 
 from microdelay.record import activities, calls
 from microdelay.record.details import MUTED, muted
-from microdelay.record.events import ACTIVITY, END, STEP, now, push
+from microdelay.record.events import ACTIVITY, END, STEP, now, push, state
 
 COALESCE_NS = 50_000
 """A task that waits for less is taken to have run on: its wait is not worth an event."""
 
 WALK_NS = 200_000
 """A shorter wait is written without its place: to walk through what the task awaits takes 5 µs."""
+
+UNSEEN = "not watched"
+"""What a task is said to have awaited while it worked for a trace without details, or no trace had any."""
 
 TRAPS = frozenset({"_real_async_yield", "_async_yield", "wait_task_rescheduled"})
 """Functions in which every task of trio waits, whatever for."""
@@ -30,12 +33,25 @@ class Life:
     While it `is_quiet` it works for a trace without details; if that is all that it `was`, nothing is ever queued.
     """
 
-    __slots__ = ("begun", "birth", "cause", "group", "id", "is_quiet", "ready", "run_end", "run_start", "was_quiet")
+    __slots__ = (
+        "begun",
+        "birth",
+        "cause",
+        "group",
+        "id",
+        "is_quiet",
+        "nap",
+        "ready",
+        "run_end",
+        "run_start",
+        "was_quiet",
+    )
 
     def __init__(self, activity: int, birth: Birth, is_quiet: bool = False) -> None:
         self.id = activity
         self.birth: Birth | None = birth
         self.is_quiet = self.was_quiet = is_quiet
+        self.nap = state.naps  # as many as there were when it was last seen
         self.begun = 0  # start of the first step
         self.run_start = 0  # start of the run that is not written yet
         self.run_end = 0
@@ -58,12 +74,14 @@ class Life:
         self.is_quiet = self.was_quiet = True
 
     def speak(self, at: int) -> None:
-        """Go on at `at`; what it did meanwhile is a wait."""
+        """Go on at `at`; what it did meanwhile, unseen, is a wait."""
         self.is_quiet = False
+        self.nap = state.naps
         if self.birth is None and self.run_start:
-            push((STEP, self.id, self.run_start, self.run_end, at, 0, 0, *calls.NOWHERE, "trace without details", ()))
+            push((STEP, self.id, self.run_start, self.run_end, at, 0, 0, *calls.NOWHERE, UNSEEN, ()))
         self.begun = self.begun or at
         self.run_start = at
+        self.ready = self.cause = 0
 
     def steps(self, coroutine: Any, start: int) -> None:
         """Note that a step begins; a wait before it that was too short to matter is taken for a part of the run."""
@@ -102,6 +120,8 @@ class Life:
         """Give the user's innermost await of a suspended coroutine, and the name of what is awaited below it."""
         site, awaited = calls.NOWHERE, ""
         code: CodeType | None
+        innermost: list[CodeType] = []
+        library = calls.library_files()  # asked here rather than by a call: there may be 30 coroutines
         for _ in range(calls.MAX_FRAMES):
             # A coroutine's code can be asked without making an object of its frame.
             if type(waiting) is CoroutineType:
@@ -111,14 +131,17 @@ class Life:
                 below = getattr(waiting, "cr_await", None) or getattr(waiting, "gi_yieldfrom", None)
                 if code is None:
                     break
-            if code.co_name not in TRAPS:
-                awaited = code.co_qualname
-            if calls.is_user_file(code.co_filename):
+            innermost.append(code)
+            if library.get(code.co_filename, 1) and calls.is_user_file(code.co_filename):
                 frame = getattr(waiting, "cr_frame", None) or getattr(waiting, "gi_frame", None)
                 if frame is None:
                     break
                 site = calls.mark_suspended(frame, self.id, self.run_end, site), code, frame.f_lasti
             waiting = below
+        for code in reversed(innermost):
+            if code.co_name not in TRAPS:
+                awaited = code.co_qualname
+                break
         return site, awaited
 
 

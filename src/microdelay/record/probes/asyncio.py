@@ -13,8 +13,8 @@ from functools import partial
 from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from microdelay.record import activities, calls, tasks
-from microdelay.record.details import MUTED
+from microdelay.record import activities, budget, calls, tasks
+from microdelay.record.details import MUTED, running
 from microdelay.record.events import STEP, now, push, state
 from microdelay.record.measure import Details, hide, timed, timed_async
 from microdelay.record.patches import replace, replace_in_all, unnoticed
@@ -53,6 +53,7 @@ def install(asyncio: ModuleType) -> None:
     calls.end_stacks_at(events.Handle._run.__code__)
     activities.current_task = _current
     activities.running_life = _running_here
+    activities.known_life = _known_here
     replace(loop, "create_task", create_task)
     replace(loop, "run_forever", run_forever)
     replace(loop, "call_soon", _call_soon)
@@ -96,6 +97,15 @@ def _running_here() -> Life | None:
     return _running(_get_running_loop())
 
 
+def _known_here() -> Life | bool | None:
+    loop = _get_running_loop()
+    task = None if loop is None else _task_of_loop(loop)
+    if task is None:
+        return None
+    life = getattr(task, "_microdelay", None)
+    return life if type(life) is Life and life.id > activities.first_id else False
+
+
 def _running(loop: Any) -> Life | None:
     """Give the life of the task that runs in a loop, from whichever thread it is asked."""
     task = _task_of_loop(loop) if loop is not None else None
@@ -115,6 +125,8 @@ def create_task(create: Callable[..., Any]) -> Callable[..., Any]:
     """Follow each task from where it is created; one that begins at once (an eager one) interrupts its creator."""
 
     def wrapper(self: Any, coro: Any, **kwargs: Any) -> Any:
+        if state.asleep:
+            return _made_unseen(create, self, coro, kwargs)
         birth = None
         created_ns = now()
         if state.on:
@@ -142,6 +154,18 @@ def create_task(create: Callable[..., Any]) -> Callable[..., Any]:
         return task
 
     return unnoticed(wrapper, create)
+
+
+def _made_unseen(create: Callable[..., Any], loop: Any, coro: Any, kwargs: dict[str, Any]) -> Any:
+    try:
+        task = create(loop, coro, **kwargs)
+    except BaseException as error:
+        hide(error)
+        hide(error)  # the frame of `create_task`'s wrapper
+        raise
+    if getattr(loop, "_debug", True):
+        _hide_source(task)
+    return task
 
 
 def _born(loop: Any, task: Any, birth: _Birth) -> None:
@@ -175,7 +199,8 @@ def _call_soon(call_soon: Callable[..., Any]) -> Callable[..., Any]:
     local = activities.local
 
     def wrapper(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
-        outside = _get_running_loop() is None
+        asleep = state.asleep
+        outside = not asleep and _get_running_loop() is None
         if outside and state.on:
             # From another thread: the loop may run the handle before it is known here.
             _remember(id(callback), local.activity)
@@ -187,7 +212,7 @@ def _call_soon(call_soon: Callable[..., Any]) -> Callable[..., Any]:
         # What each step of each task goes through is written out rather than called.
         if self._debug:
             _hide_source(handle)
-        if outside or not state.on:
+        if asleep or outside or not state.on:
             return handle
         kind = type(callback)
         if kind is MethodType or kind is FunctionType:
@@ -236,10 +261,28 @@ def _stepping(callback: Any) -> Any:
     return callback.__self__ if kind.__name__ == "TaskStepMethWrapper" else None
 
 
-def _run(run: Callable[..., Any]) -> Callable[..., Any]:  # noqa: C901  # each step of each task: nothing is called
+def _run(run: Callable[..., Any]) -> Callable[..., Any]:
+    watched = _watched(run)
+
+    def wrapper(self: Any) -> None:
+        try:
+            if not state.asleep:
+                watched(self)
+                return
+            run(self)
+            if not state.asleep:
+                _roused(self)
+        except BaseException as error:
+            hide(error)
+            raise
+
+    return unnoticed(wrapper, run)
+
+
+def _watched(run: Callable[..., Any]) -> Callable[..., Any]:  # noqa: C901  # each step of each task: nothing is called
     local = activities.local
 
-    def wrapper(self: Any) -> None:  # noqa: C901
+    def wrapper(self: Any) -> None:  # noqa: C901, PLR0912
         life = task = None
         start = now()
         try:
@@ -248,9 +291,13 @@ def _run(run: Callable[..., Any]) -> Callable[..., Any]:  # noqa: C901  # each s
                 life = getattr(task, "_microdelay", None)
                 if type(life) is not Life or life.id <= activities.first_id:
                     life = _life(task)
+                    if self._context.get(running):
+                        life.is_quiet = life.was_quiet = True
                 if not life.is_quiet:
                     local.cause = life.id
-                    if not life.begun:  # as `Life.steps` does
+                    if life.nap != state.naps:
+                        life.speak(start)
+                    elif not life.begun:  # as `Life.steps` does
                         life.begun = life.run_start = start
                         _causes.pop(id(self), 0)  # its first handle was made before the task was known to be one
                     elif start - life.run_end >= tasks.COALESCE_NS:
@@ -267,6 +314,8 @@ def _run(run: Callable[..., Any]) -> Callable[..., Any]:  # noqa: C901  # each s
             raise
         end = now()
         local.cause = 0
+        if state.active <= 0 and state.naps:
+            budget.rest()
         if life is None or life.is_quiet:
             if end - start >= CALLBACK_FLOOR_NS and state.on:
                 _write_callback(self, start, end)
@@ -280,6 +329,21 @@ def _run(run: Callable[..., Any]) -> Callable[..., Any]:  # noqa: C901  # each s
             life.tell()
 
     return unnoticed(wrapper, run)
+
+
+def _roused(handle: Any) -> None:
+    """End a step that nobody watched until a trace with details began in it."""
+    end = now()
+    task = _stepping(handle._callback)
+    life = getattr(task, "_microdelay", None)
+    if type(life) is Life and not life.is_quiet and life.id > activities.first_id and life.begun:
+        life.run_end = end
+        if task.done():
+            life.ends(end)
+        else:
+            life.tell()
+    if state.active <= 0:
+        budget.rest()
 
 
 def _write_callback(handle: Any, start: int, end: int) -> None:
@@ -367,9 +431,13 @@ def run_forever(run: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _task_in(loop: Any) -> int:
-    life = _running(loop)
-    if life is None:
+    task = _task_of_loop(loop) if loop is not None else None
+    if task is None:
         return 0
+    life = getattr(task, "_microdelay", None)
+    if state.naps and (type(life) is not Life or life.nap != state.naps):
+        return MUTED  # of which nothing is known
+    life = _life(task)
     return MUTED if life.is_quiet else life.id
 
 

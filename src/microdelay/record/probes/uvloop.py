@@ -40,7 +40,8 @@ def _call_soon(call_soon: Callable[..., Any]) -> Callable[..., Any]:
         if state.on and callable(callback):
             try:
                 handle = events.Handle(callback, args, self, context)
-                standard.scheduled(handle)
+                if not state.asleep:
+                    standard.scheduled(handle)
                 # The handle runs the callback in its context, which must not be entered twice.
                 function, given, context = handle._run, (), Context()
             except Exception as problem:
