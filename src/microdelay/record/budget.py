@@ -2,7 +2,8 @@
 
 The cost is that of the events, by what one takes in the program's thread on this machine, and the processor time of the
 recorder's own threads. It is held against the time of one core, since one is what the interpreter's lock lets a Python
-program have: a service that is not busy is recorded wholly, and a saturated one loses no more than the share.
+program have: a service that is not busy is recorded wholly, and a saturated one loses no more than the share. Of that,
+what others have of the core on a machine that has too few is left out.
 
 Which traces are chosen has nothing to do with what they are: multiples of the golden ratio spread any share evenly over
 whatever comes in turn. Besides, the first few of each endpoint are, so that a rare one has some.
@@ -12,15 +13,20 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from microdelay.record.events import now, state
+from microdelay.record.threads import waited_for_cores
 
 FIRST = 500
 """Traces that are recorded in detail whatever they cost, so many at the start, and at most in a burst after a quiet
 time: what short programs and tests make."""
+
+IN_A_ROW = 8
+"""Traces that begin one after the other and have details together: those that overlap are watched at once."""
 
 FIRST_OF_EACH = 3
 """Traces in detail of each endpoint."""
@@ -37,11 +43,11 @@ LEAST_SHARE = 1 / 1024
 GROWTH = 2.0
 """Times by which the share of traces grows at most from one adjustment to the next; it falls at once."""
 
-SPAN_NS, EVENT_NS, OUTLINE_NS = 7_000, 4_000, 12_000
+SPAN_NS, EVENT_NS, OUTLINE_NS = 20_000, 10_000, 20_000
 """What a span, another event and a trace without details take in the program's threads, wrappers and steps of its tasks
 included, on a machine of `STEP_NS`. Measured with `benchmarks/serving.py` on Python 3.11."""
 
-STEP_NS = 350
+STEP_NS = 140
 """What one step of `_speed` took there."""
 
 STEPS = 500
@@ -65,6 +71,8 @@ class Budget:
         self._number = int.from_bytes(os.urandom(4), sys.byteorder)
         self._below = WHOLE
         self.is_tight = False
+        self._waits = waited_for_cores()
+        self._process = time.process_time_ns()
         self._left = self._credit = FIRST
         self._endpoints: dict[str, int] = {}
         self._spans = self._events = 0
@@ -84,26 +92,36 @@ class Budget:
 
     def chooses(self, endpoint: str) -> bool:
         """Tell whether a trace that begins is recorded in detail."""
-        self._number = number = (self._number + GOLDEN) % WHOLE
-        if self._credit > 0 or (number < self._below and self._left > 0) or self._is_rare(endpoint):
-            self._credit -= 1
-            self._left -= 1
-            self._detailed += 1
-            return True
+        self._number = number = self._number + 1
+        # Some in a row: while none has details, nothing is watched.
+        if self._credit > 0 or (number // IN_A_ROW * GOLDEN % WHOLE < self._below and self._left > 0):
+            return self._take()
+        seen = self._endpoints.get(endpoint, 0)
+        if seen < FIRST_OF_EACH and (seen or len(self._endpoints) < MAX_ENDPOINTS):
+            self._endpoints[endpoint] = seen + 1
+            return self._take()
         self._outlines += 1
         return False
 
-    def _is_rare(self, endpoint: str) -> bool:
-        count = self._endpoints.get(endpoint, 0)
-        if count >= FIRST_OF_EACH or (not count and len(self._endpoints) >= MAX_ENDPOINTS):
-            return False
-        self._endpoints[endpoint] = count + 1
+    def _take(self) -> bool:
+        self._credit -= 1
+        self._left -= 1
+        self._detailed += 1
         return True
+
+    def _had(self, lasted: int) -> int:
+        """Give how much of the time since the last adjustment the program could have had a core."""
+        waits, before = waited_for_cores(), self._waits
+        process = time.process_time_ns()
+        used = process - self._process
+        self._waits, self._process = waits, process
+        waited = max((waits[thread] - before[thread] for thread in waits.keys() & before.keys()), default=0)
+        return min(lasted, max(lasted - waited, used))
 
     def spent(self, spans: int, events: int) -> None:
         """Take how much was written so far, and choose the share of the traces to come."""
         at, cpu = now(), self._own_cpu()
-        allowed = (at - self._since) * self.share
+        allowed = self._had(at - self._since) * self.share
         made = (spans - self._spans) * SPAN_NS + (events - self._events) * EVENT_NS + self._outlines * OUTLINE_NS
         self._spans, self._events = spans, events
         cost = round(made * self._speed) + max(0, cpu - self._cpu)

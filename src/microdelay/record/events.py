@@ -81,7 +81,10 @@ def push_span(span: tuple[Label, int, int, int, tuple[Any, ...], Any]) -> None:
 
     Its items: label, start_ns, end_ns, activity, site (see `calls.Site`), and what only some spans have: None, the
     details, or (details, CPU clock before, CPU clock after, name of the exception's type).
+    One of an activity below 0 is of a trace without details.
     """
+    if span[3] < 0:
+        return
     queue = state.queue
     wake = state.wake
     if wake is not None:

@@ -60,6 +60,10 @@ def _speak(trace: Trace) -> None:
         activities.by_thread.pop(get_ident(), None)
 
 
+def _bits(trace: Trace) -> int:
+    return ROOT_KINDS[trace[0]] if len(trace) == 1 else sum(ROOT_KINDS[kind] for kind in trace)
+
+
 def end(trace: Trace, label: Label | None = None, start_ns: int = 0, end_ns: int = 0) -> None:
     """End a trace; of one without details, queue its root (ROOT, label, start_ns, end_ns, bits of the roots' kinds)."""
     try:
@@ -71,7 +75,7 @@ def end(trace: Trace, label: Label | None = None, start_ns: int = 0, end_ns: int
                 budget.rest()
             return
         if label is not None and state.on:
-            push((ROOT, label, start_ns, end_ns, sum(ROOT_KINDS[kind] for kind in trace)))
+            push((ROOT, label, start_ns, end_ns, _bits(trace)))
         life = activities.known_life()
         if life and life.is_quiet:
             life.speak(now())

@@ -29,6 +29,9 @@ INTERVAL_SECONDS = 0.01
 MAX_INTERVAL_SECONDS = 1.0
 """Beyond which nothing is learnt any more."""
 
+REST_SECONDS = 0.1
+"""Between two looks whether there is anything to look at again: waking up takes 0.1 ms on a busy machine."""
+
 MAX_SHARE = 0.01
 """Of one core that the sampler may take."""
 
@@ -180,10 +183,11 @@ class Sampler:
     def _run(self) -> None:
         before, cpu_before = now(), cpu_now()
         spent, awake = self._spent_ns, self._awake_ns
+        pause = self._seconds
         try:
-            while self._thread.goes_on_after(self._seconds):
+            while self._thread.goes_on_after(pause):
                 at = now()
-                late = max(0, at - before - round(self._seconds * 1e9))
+                late = max(0, at - before - round(pause * 1e9))
                 if state.asleep:
                     self._forget()
                 else:
@@ -193,6 +197,7 @@ class Sampler:
                 self._spent_ns += cpu - cpu_before
                 self._awake_ns += at - before
                 before, cpu_before = at, cpu
+                pause = max(self._seconds, REST_SECONDS if state.asleep else 0)
                 if self._looks % ADAPT_ROUNDS == 0:
                     self._adapt(self._spent_ns - spent, self._awake_ns - awake)
                     spent, awake = self._spent_ns, self._awake_ns

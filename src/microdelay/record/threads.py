@@ -19,6 +19,9 @@ from typing import Any
 _waiting_is_unknown = not os.path.exists("/proc/self/schedstat")
 
 PAUSE_SECONDS = 0.0001
+MAX_THREADS = 16
+"""That are asked how long they waited for a processor; 10 µs each."""
+
 MAX_PAUSES = 1_000
 """Between two looks whether the thread is gone, and how many of them: it takes one or two, on a busy machine some."""
 
@@ -72,6 +75,13 @@ def waited_for_core(native: int) -> int:
         return -1
     finally:
         posix_close(fd)
+
+
+def waited_for_cores() -> dict[int, int]:
+    """Give the same for each of the program's threads, by identifier, as far as it is known."""
+    threads = tuple(threading._active)[:MAX_THREADS]  # type: ignore[attr-defined]
+    waited = {thread: waited_for_core(native_id(thread)) for thread in threads}
+    return {thread: ns for thread, ns in waited.items() if ns >= 0}
 
 
 def clock_of(thread: int) -> int:

@@ -63,8 +63,9 @@ class Request:
 
     def choose(self, path: object, announced: bool = False) -> None:
         """Note the template of the chosen route, below what it is mounted on."""
-        if self._is_new(announced):
-            self.route = self._prefix + str(path)
+        known, self._announced = self._announced, announced  # as `_is_new`, one call cheaper
+        if announced or not known:
+            self.route = f"{self._prefix}{path}"
 
     def _is_new(self, announced: bool) -> bool:
         """Tell whether a choice has not been told already: FastAPI announces it, then Starlette follows it."""
@@ -75,7 +76,8 @@ class Request:
         """Record it, at no place: the user's code is below it, and what is above is a server."""
         end, trace = self.ended or now(), self._trace
         if trace:
-            roots.end(trace, self._label(error), self.start, end)
+            label = _labels.get((self.method, self.route, self.status, self.scheme, type(error)))
+            roots.end(trace, label or self._label(error), self.start, end)
             return
         cpu = (self._cpu, cpu_now()) if self._cpu >= 0 else NO_CPU
         record(SERVER, "", self.start, end, cpu, self._details(), error, NO_PLACE)
@@ -84,13 +86,11 @@ class Request:
 
     def _label(self, error: BaseException | None) -> Label:
         """Give what requests to the same endpoint with the same status have in common."""
-        key = self.method, self.route, self.status, self.scheme, type(error)
-        label = _labels.get(key)
-        if label is None:
-            if len(_labels) >= MAX_LABELS:
-                _labels.clear()
-            failure = "" if error is None else type(error).__name__
-            label = _labels[key] = Label(SERVER, "", self._details(), failure)
+        if len(_labels) >= MAX_LABELS:
+            _labels.clear()
+        failure = "" if error is None else type(error).__name__
+        label = Label(SERVER, "", self._details(), failure)
+        _labels[self.method, self.route, self.status, self.scheme, type(error)] = label
         return label
 
     def _details(self) -> Details:
@@ -102,6 +102,13 @@ class Request:
         if self.scheme in ("http", "https"):
             details["url.scheme"] = self.scheme
         return details
+
+
+def _is_recorded(application: object) -> bool:
+    """Tell whether requests to an application are seen anyway, also below what a server puts around it."""
+    inner = getattr(application, "app", None)
+    calls = (vars(kind).get("__call__") for each in (application, inner) for kind in type(each).__mro__)
+    return any(hasattr(call, "__microdelay__") for call in calls)
 
 
 def _always(server: object) -> bool:
@@ -120,7 +127,7 @@ def loading(attribute: str, application: type[Any], wanted: Callable[[Any], bool
                 raise
             try:
                 loaded = getattr(self, attribute)
-                if wanted(self) and not isinstance(loaded, application):
+                if wanted(self) and not isinstance(loaded, application) and not _is_recorded(loaded):
                     setattr(self, attribute, application(loaded))
             except Exception as problem:
                 stand_aside("server's application", problem)

@@ -16,6 +16,7 @@ from typing import Any
 
 from microdelay.record import redact
 from microdelay.record.describing.db import Statement
+from microdelay.record.details import muted
 from microdelay.record.events import Label, cpu_now, now, state
 from microdelay.record.families import db
 from microdelay.record.families.db import FETCH_FLOOR_NS, kept
@@ -143,14 +144,16 @@ def _statement(statement: Callable[..., Any]) -> Callable[..., Any]:
 
     def wrapper(self: Any, *args: Any) -> Any:
         nonlocal slow
-        cpu_start = cpu_now() if slow else -1
-        start_ns = now()
         try:
+            if muted():
+                return statement(self, *args)
+            cpu_start = cpu_now() if slow else -1
+            start_ns = now()
             result = statement(self, *args)
         except BaseException as error:
             end_ns = now()
             hide(error)
-            if state.on:
+            if state.on and not muted():
                 extra = _described(self, args, many), *NO_CPU, type(error).__name__
                 record_call(_LABEL, start_ns, end_ns, extra)
             raise
@@ -200,6 +203,8 @@ def _fetch(fetch: Callable[..., Any]) -> Callable[..., Any]:
         start_ns = now()
         try:
             result = fetch(self, *args, **kwargs)
+            if muted():
+                return result
         except BaseException as error:
             end_ns = now()
             hide(error)

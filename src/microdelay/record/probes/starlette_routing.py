@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from microdelay.record.families.asgi import request_of
+from microdelay.record.families.asgi import KEY
 from microdelay.record.families.serving import Request
 from microdelay.record.patches import replace, unnoticed
 
@@ -19,8 +19,8 @@ def install(routing: ModuleType) -> None:
 
 def _noted(handle: Callable[..., Any], note: Callable[[Request, object], None]) -> Callable[..., Any]:
     def wrapper(self: Any, scope: Any, receive: Any, send: Any) -> Any:
-        request = request_of(scope)
-        if request is not None:
+        request = scope.get(KEY)
+        if isinstance(request, Request):
             note(request, self.path)
         return handle(self, scope, receive, send)  # a coroutine, with no frame of ours around it
 
