@@ -149,7 +149,10 @@ def _predicted(matched: Sequence[Sequence[Claim]], said: Said) -> Gain | None:
 
 @dataclass(frozen=True)
 class Total:
-    """The figures of all programs; shares are of 1. Fixes that are noisy count in none of them."""
+    """The figures of all programs; shares are of 1. Fixes that are noisy count in none of them.
+
+    Errors, `inside` and `peers` are of the same fixes: those that are not among the `unpredicted`.
+    """
 
     programs: int
     findings: int
@@ -163,6 +166,7 @@ class Total:
     fidelity_worst: float
     fixes: int
     noisy: int
+    unpredicted: int
     error_median: float
     error_p90: float
     inside: float
@@ -190,14 +194,15 @@ def total(scores: Sequence[Score]) -> Total:
         fidelity_worst=max((s.said.worst for s in scores), default=0.0),
         fixes=len(fixes),
         noisy=sum(fix.measured.noisy for s in scores for fix in s.fixes),
+        unpredicted=len(fixes) - len(told),
         error_median=_percentile(errors, 0.5),
         error_p90=_percentile(errors, 0.9),
         inside=_share(sum(fix.inside for fix in told), len(told)),
         peers={
             name: (_percentile(off, 0.5), _percentile(off, 0.9))
             for name, off in (
-                ("sum - max", [fix.error_of(fix.sum_minus_max) for fix in fixes]),
-                ("span-only critical path", [fix.error_of(fix.critical_path) for fix in fixes]),
+                ("sum - max", [fix.error_of(fix.sum_minus_max) for fix in told]),
+                ("span-only critical path", [fix.error_of(fix.critical_path) for fix in told]),
             )
         },
     )

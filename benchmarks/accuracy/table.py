@@ -10,8 +10,8 @@ from score import Fix, Score, Total
 PREFACE = """# Accuracy
 
 How right is microdelay? `benchmarks/accuracy` has programs whose truth is known: which delays are there, which calls
-need each other, and what each fix gains when it is made. This page is what `benchmarks/accuracy --format markdown`
-printed, misses included; [how it is counted](../benchmarks/accuracy/README.md#how-it-is-counted) stands beside the
+need each other, and what each fix gains when it is made. This page is made by `benchmarks/accuracy`, misses
+included; [how it is counted](../benchmarks/accuracy/README.md#how-it-is-counted) stands beside the
 programs.
 
 Made with Python {python} on {cores} cores; load average {load_before:.1f} when it began, {load_after:.1f} when it
@@ -81,6 +81,7 @@ def totals(total: Total) -> Rows:
     said = ", ".join(f"{count} {kind}" for kind, count in total.dependents.items())
     figures = [
         ("programs, true findings, fixes", f"{total.programs}, {total.findings}, {total.fixes} ({total.noisy} noisy)"),
+        ("fixes of which nothing was predicted: their finding is missed", str(total.unpredicted)),
         ("precision", f"{total.precision:.3f}"),
         ("precision, if findings with a caveat count as claims", f"{total.precision_with_caveats:.3f}"),
         ("recall", f"{total.recall:.3f}"),
