@@ -20,7 +20,7 @@ from microdelay.diagnose.effects import SAFE_METHODS
 from microdelay.diagnose.evidence import folded, ms
 from microdelay.diagnose.rows import Rows
 from microdelay.diagnose.rule import Finding
-from microdelay.spans import CONNECTING, HTTP, Span
+from microdelay.spans import CONNECTING, GC, HTTP, IMPORT, SETUP, Span
 from microdelay.traces.columns import Shape
 
 NAME = "tail-outlier"
@@ -41,6 +41,9 @@ MIN_OUTLIERS = 2
 
 MAX_OUTLIER_SHARE = 0.1
 """Of the calls that are outliers; where there are more, slow is a usual answer."""
+
+BUSY_SHARE = 0.3
+"""Of a call in which the process itself was busy making, importing or collecting something, to be the reason."""
 
 HEDGE_PERCENTILE = 95
 """Of the usual calls: later than that, a second request is sent, which makes 5 % more of them."""
@@ -118,8 +121,21 @@ def _is_explained(case: Case, span: Span, usual_size: float) -> bool:
     """Tell whether a call is long for a reason that a second one would have, too: a long answer, a new connection."""
     if usual_size and _size([span]) > 2 * usual_size:
         return True
+    # While the process made a client, imported or collected, it could not have taken any answer.
+    busy = sum(min(work.end_ns, span.end_ns) - max(work.start_ns, span.start_ns) for work in _beside(case, span))
+    if BUSY_SHARE * span.duration_ns <= busy:
+        return True
     below = case.recording.children.get(span.id, ())
     return 2 * sum(child.duration_ns for child in below if child.kind in CONNECTING) > span.duration_ns
+
+
+def _beside(case: Case, span: Span) -> list[Span]:
+    """Give the long work of the process, in whichever thread or task, while a call was under way."""
+    return [
+        work
+        for _, work in case.spans_of(SETUP, IMPORT, GC)
+        if work.start_ns < span.end_ns and work.end_ns > span.start_ns and work.activity != span.activity
+    ]
 
 
 def _doubt(outliers: Sequence[Span], usual_inputs: set[int]) -> Verdict | None:
