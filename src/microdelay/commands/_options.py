@@ -148,12 +148,13 @@ def diagnosed(file: str, arguments: Namespace) -> Diagnosis:
     from microdelay.diagnose.price import Fleet
     from microdelay.diagnose.rule import chosen
     from microdelay.traces import assemble, read
+    from microdelay.traces.collector import collector_paused
 
     rules = chosen(getattr(arguments, "only", ()), getattr(arguments, "ignore", ()))
     given = getattr(arguments, "min_saving", None)
     choice = Choice(decisions(getattr(arguments, "ignore_file", "")), least(given) if given else Least())
     fleet = Fleet(arguments.agents, arguments.runs_per_day, arguments.cost_per_hour)
-    with Progress(sys.stderr) as progress:
+    with Progress(sys.stderr) as progress, collector_paused():
         recording = read(file, progress.reading)
         traces = assemble(recording, arguments.trace_root)
         return diagnose(recording, traces, rules, fleet, progress.diagnosing, choice)
