@@ -334,9 +334,11 @@ def _body(agent: Agent, top: str, client: str) -> None:
         ):
             agent.compute(40_000)
         agent.compute(5_000)
-    agent.rows[b"SAMP"].append(
-        (agent.activity, agent.now, 10_000_000, 9_000_000, agent.cpu + 9_000_000, 0, 1, 0, agent.invocation, site, 0, 0)
-    )
+    sample = dict.fromkeys(layout.TABLES[b"SAMP"], 0) | {
+        "activity": agent.activity, "start_ns": agent.now, "lasted_ns": 10_000_000, "cpu_ns": 9_000_000,
+        "clock_ns": agent.cpu + 9_000_000, "looks": 1, "invocation": agent.invocation, "site": site,
+    }  # fmt: skip
+    agent.rows[b"SAMP"].append(tuple(sample.values()))
     agent.compute(10_000_000)
     if agent.is_async:
         _scores(agent, top)
