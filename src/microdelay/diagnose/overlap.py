@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from microdelay.diagnose.rule import Finding
+from microdelay.traces.columns import Spans
+from microdelay.traces.index import Ints
+from microdelay.traces.records import column
 
 SAME_SHARE = 0.5
 """Of a finding's evidence that another one's must hold, in spans, for both to be about the same thing."""
@@ -13,14 +18,19 @@ SAME_SHARE = 0.5
 def without_doubles(findings: Sequence[Finding], over: Mapping[str, frozenset[str]]) -> list[Finding]:
     """Leave out findings of which a rule that goes `over` theirs tells the same; the others in their order."""
     winners = [finding for finding in findings if over.get(finding.rule)]
-    told: dict[str, set[int]] = {}
+    told: dict[str, list[Ints]] = {}
     for finding in winners:
         for name in over[finding.rule]:
-            told.setdefault(name, set()).update(span.id for span in finding.spans)
+            told.setdefault(name, []).append(_ids(finding))
     return [finding for finding in findings if not _is_told(finding, told.get(finding.rule))]
 
 
-def _is_told(finding: Finding, told: set[int] | None) -> bool:
-    if not told or not finding.spans:
+def _is_told(finding: Finding, told: Sequence[Ints] | None) -> bool:
+    if not told or not len(finding.spans):
         return False
-    return sum(span.id in told for span in finding.spans) >= SAME_SHARE * len(finding.spans)
+    return bool(np.isin(_ids(finding), np.concatenate(told)).mean() >= SAME_SHARE)
+
+
+def _ids(finding: Finding) -> Ints:
+    spans = finding.spans
+    return spans.id if isinstance(spans, Spans) else column(span.id for span in spans)
