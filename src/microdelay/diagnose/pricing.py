@@ -26,6 +26,14 @@ RESAMPLES = 1000
 INTERVAL = (5.0, 95.0)
 """Percentiles of the resampled means that bound a saving."""
 
+MODEL_SHARE = 0.1
+"""Of a saving by which the replay may be wrong either way, beside what its views and the traces differ by: it knows one
+run, with one state of the services and of the machine. The median error of predicted against measured gains, on a busy
+machine (benchmarks/accuracy)."""
+
+RUN_SHARE = 0.01
+"""Of a trace's time by which two runs of the same program differ, whatever is changed."""
+
 Floats = npt.NDArray[np.float64]
 Savings = Mapping[str, Floats]
 
@@ -153,15 +161,17 @@ class Pricing:
         return dict(own)
 
     def interval(self, saved: Savings) -> Saving:
-        """Give the mean saving with its interval: the worst view's lower and the best view's upper bound."""
+        """Give the mean saving with its interval: the worst view's lower and the best view's upper bound, and between
+        them and it what the replay itself may be off by."""
         if not len(self.sampled):
             return Saving()
-        if self.standing is not None:
-            saved = {view: values * self.standing / self.standing.mean() for view, values in saved.items()}
         low = np.percentile(self._resampled(saved["worst"]), INTERVAL[0])
         high = np.percentile(self._resampled(saved["best"]), INTERVAL[1])
-        expected = float(np.average(saved["expected"], weights=self.standing))
-        return Saving(int(max(0.0, min(low, expected))), int(max(0.0, expected)), int(max(high, expected, 0.0)))
+        expected = max(0.0, float(np.average(saved["expected"], weights=self.standing)))
+        doubt = 0.0
+        if any(values.any() for values in saved.values()):
+            doubt = MODEL_SHARE * expected + RUN_SHARE * float(np.average(self.recorded, weights=self.standing))
+        return Saving(int(max(0.0, min(low, expected) - doubt)), int(expected), int(max(high, expected) + doubt))
 
     def _resampled(self, values: Floats) -> Floats:
         """Give the means of bootstrap resamples of what was replayed, each standing for those like it."""
