@@ -90,11 +90,14 @@ def totals(total: Total) -> Rows:
         ("pairs of dependent calls: what was said", said),
         ("fidelity, median", f"{100 * total.fidelity:.2f} %"),
         ("fidelity, worst trace", f"{100 * total.fidelity_worst:.2f} %"),
-        ("error of the gain, median", f"{100 * total.error_median:.1f} %"),
-        ("error of the gain, 90 % of fixes", f"{100 * total.error_p90:.1f} %"),
-        ("measured gain inside the interval", f"{total.inside:.3f}"),
-        *peers,
     ]
+    if total.fixes > total.unpredicted:  # else nothing was measured, and nothing is claimed
+        figures += [
+            ("error of the gain, median", f"{100 * total.error_median:.1f} %"),
+            ("error of the gain, 90 % of fixes", f"{100 * total.error_p90:.1f} %"),
+            ("measured gain inside the interval", f"{total.inside:.3f}"),
+            *peers,
+        ]
     return [("figure", "value", "target"), *((name, value, TARGETS.get(name, "")) for name, value in figures)]
 
 
