@@ -13,19 +13,19 @@ import argparse
 import asyncio
 import json
 import os
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import policy
 from aiohttp import web
+from server_process import serving
 
 FIRST_TOKEN = 0.15  # seconds, of a pace of 1
 TOKENS_PER_SECOND = 250
 EMBEDDING = 0.02  # seconds a request
-STOP_TIMEOUT = 5.0  # seconds
 PACE = web.AppKey("pace", float)
 
 Event = dict[str, Any]
@@ -218,29 +218,8 @@ async def serve(port: int, pace: float) -> None:
 @contextmanager
 def running(pace: float = 1.0) -> Iterator[str]:
     """A server in a process of its own for the length of the block: its address, http://127.0.0.1:40123/v1."""
-    process = subprocess.Popen(
-        [sys.executable, __file__, "--pace", str(pace)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env=os.environ | {"MICRODELAY_OFF": "1"},
-    )
-    assert process.stdin
-    assert process.stdout
-    try:
-        address = process.stdout.readline().strip()
-        if not address:
-            raise RuntimeError("the language model did not start: see its error above")
+    with serving("the language model", Path(__file__), "--pace", str(pace)) as address:
         yield address
-    finally:
-        process.stdin.close()
-        try:
-            process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
 
 
 @contextmanager

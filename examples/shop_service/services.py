@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from server_process import serving
 
 BACKEND = Path(__file__).with_name("backend.py")
 STOP_TIMEOUT = 20.0  # seconds
@@ -22,29 +24,11 @@ STOP_TIMEOUT = 20.0  # seconds
 def running() -> Iterator[dict[str, str]]:
     """The services for the length of the block: the environment that names them."""
     with tempfile.TemporaryDirectory(prefix="shop-") as folder:
-        process = subprocess.Popen(
-            [sys.executable, str(BACKEND), folder],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            env={"XDG_RUNTIME_DIR": folder} | os.environ | {"MICRODELAY_OFF": "1"},
-        )
-        assert process.stdin
-        assert process.stdout
-        try:
-            line = process.stdout.readline()
-            if not line:
-                raise RuntimeError("the services did not start: see their error above")
+        environment = {"XDG_RUNTIME_DIR": folder} | os.environ
+        with serving(
+            "the shop's services", BACKEND, folder, environment=environment, stop_timeout=STOP_TIMEOUT
+        ) as line:
             yield json.loads(line)
-        finally:
-            process.stdin.close()
-            try:
-                process.wait(STOP_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            process.stdout.close()
 
 
 @contextmanager

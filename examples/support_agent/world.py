@@ -15,7 +15,6 @@ import asyncio
 import json
 import os
 import stat
-import subprocess
 import sys
 import time
 from collections import defaultdict
@@ -28,6 +27,9 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from answers import ANSWERS, Request, completion_chunks
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from server_process import serving
 
 ADDRESS_VARIABLE = "SUPPORT_WORLD"
 
@@ -43,7 +45,6 @@ LATENCY = {
 }
 FIRST_TOKEN_SHARE = 0.4  # of the time of a streamed completion
 PARENT_CHECK_INTERVAL = 0.5  # seconds
-STOP_TIMEOUT = 5.0  # seconds
 
 
 @dataclass(slots=True)
@@ -218,29 +219,8 @@ async def parent_gone() -> None:
 @contextmanager
 def running() -> Iterator[str]:
     """A world in a process of its own for the length of the block: its address, such as http://127.0.0.1:40123."""
-    process = subprocess.Popen(
-        [sys.executable, __file__],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"MICRODELAY_OFF": "1"},  # a recording is about the agent, not about what it talks to
-        start_new_session=True,  # Ctrl-C stops the agent first: it may still have logs to deliver
-    )
-    assert process.stdin
-    assert process.stdout
-    try:
-        address = process.stdout.readline().strip()
-        if not address:
-            raise RuntimeError("the world did not start: see its error above")
+    with serving("the world", Path(__file__)) as address:
         yield address
-    finally:
-        process.stdin.close()
-        try:
-            process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
 
 
 @contextmanager
