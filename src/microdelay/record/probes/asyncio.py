@@ -442,6 +442,7 @@ def _task_in(loop: Any) -> int:
 
 
 def main_task(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    """Tell which task `run_until_complete` waited for."""
     life = getattr(args[1], "_microdelay", None)
     return {"joins": (life.id,)} if isinstance(life, Life) else {}
 
@@ -455,11 +456,13 @@ def _pause(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Detail
 
 
 def host_name(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    """Tell which host was looked up."""
     host = args[1] if len(args) > 1 else None
     return {"server.address": host.decode("ascii", "replace") if isinstance(host, bytes) else str(host)} if host else {}
 
 
 def address(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Details:
+    """Tell where a connection goes, given as `(host, port, ...)` or the path of a socket."""
     address = args[2] if len(args) > 2 else None
     if isinstance(address, tuple) and len(address) >= 2:
         return {"server.address": str(address[0]), "server.port": int(address[1])}
