@@ -383,10 +383,15 @@ def test_a_group_that_is_interrupted_leaves_a_recording(tmp_path: Path, program:
     path = program(
         """
         import os, time
+        asleep, told = os.pipe()
         pid = os.fork()
         try:
             time.sleep(0.01)
-            if pid: print("ready", flush=True)
+            if pid:
+                os.read(asleep, 1)
+                print("ready", flush=True)
+            else:
+                os.write(told, b"x")
             while True: time.sleep(0.01)
         except KeyboardInterrupt:
             if pid: os.waitpid(pid, 0)
