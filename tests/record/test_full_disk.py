@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from microdelay.errors import RecordingError
 from microdelay.record.launch import BOOTSTRAP
 from microdelay.spans import INTERNAL
 from microdelay.traces import read
@@ -102,3 +105,64 @@ def test_a_child_that_fails_is_named(program: Program, recorded: Execute, path: 
     made = read(path)
     assert any("without an end" in said for said in made.warnings)
     assert len([span for span in made.spans if span.kind == INTERNAL]) == 2
+
+
+# A real disk, of which the recording's third file finds so much free as the second argument says.
+FILLED = """
+    import microdelay, os, random, sys
+    from microdelay.record import session, writer
+    path, room = sys.argv[1], int(sys.argv[2])
+    writer.FLUSH_SECONDS = 1000  # nothing is written but when this says so
+    def work():
+        for number in range(2000):
+            with microdelay.span(f"{number} {random.random()}", noise=random.random()): pass
+        session._session.writer.flush()
+    microdelay.start(path, max_bytes=10_000, keep=5)
+    work()
+    work()
+    with open(os.path.join(os.path.dirname(path), "ballast"), "wb", buffering=0) as ballast:
+        disk = os.statvfs(path)
+        ballast.write(bytes(disk.f_bavail * disk.f_frsize - room))
+    work()
+    work()
+    microdelay.stop()
+    print("done")
+"""
+
+
+def own_disk(folder: Path, *command: object) -> subprocess.CompletedProcess[str]:
+    """Run a command with a disk of 300 kB at `folder`, whose files are in `folder`-after then."""
+    script = 'mount -t tmpfs -o size=300k none "$0" || exit 99; "$@"; status=$?; cp -a "$0" "$0-after"; exit $status'
+    folder.mkdir()
+    unshared = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, folder, *map(str, command)]
+    try:
+        done = subprocess.run(unshared, capture_output=True, text=True, timeout=60, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no unshare")
+    if done.returncode == 99 or "unshare:" in done.stderr:
+        pytest.skip(f"no disk of one's own: {done.stderr.strip()}")
+    return done
+
+
+def all_that_is_said(path: Path) -> str:
+    try:
+        return " ".join(read(path).warnings)
+    except RecordingError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize(("room", "files"), [(12_288, 3), (0, 2)])
+def test_a_disk_without_room_for_the_next_file_costs_no_file_before(
+    room: int, files: int, program: Program, tmp_path: Path
+) -> None:
+    disk = tmp_path / "disk"
+    done = own_disk(disk, sys.executable, program(FILLED), disk / "turning.mdr", room)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+    made = sorted((tmp_path / "disk-after").glob("turning.mdr*"))
+    assert [file.name for file in made] == ["turning.mdr", "turning.mdr.1", "turning.mdr.2"][:files]
+    full = [len([span for span in read(file).spans if span.kind == INTERNAL]) for file in made[files - 2 :]]
+    assert full == [2000, 2000]
+    assert not [said for file in made[1:] for said in read(file).warnings]
+    said = all_that_is_said(made[0])
+    assert "could not be written to" in said or (not room and "has no end" in said)
+    assert "No space left on device" in said or not room

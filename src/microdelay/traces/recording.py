@@ -36,10 +36,7 @@ def read(path: str | os.PathLike[str], progress: Progress | None = None) -> Reco
     except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError) as error:
         raise RecordingError(f"recording does not fit together ({error}), record again: {name}") from error
     if not made.spans and not made.steps and not made.samples:
-        raise RecordingError(
-            f"recording is empty, the program waited for nothing that a probe knows: {name}"
-            + ("" if made.done else " (and it did not end in order: was it killed in its first second?)")
-        )
+        raise RecordingError(f"recording is empty, {_why_empty(made.done)}: {name}")
     return replace(
         made, warnings=(*chunks.warnings, *_warnings(made.done), *made.warnings), sources=contents.sources, path=name
     )
@@ -55,6 +52,13 @@ def _read(chunks: Chunks, progress: Progress | None) -> Contents:
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise RecordingError(f"recording does not fit together ({error}), record again: {chunks.name}") from error
     return contents
+
+
+def _why_empty(done: Mapping[str, Any]) -> str:
+    if failure := done.get("failure"):
+        return f"it could not be written to ({failure})"
+    ended = "" if done else ", or was killed in its first second"
+    return f"the program waited for nothing that a probe knows{ended}"
 
 
 def _warnings(done: Mapping[str, Any]) -> Iterator[str]:
