@@ -6,14 +6,18 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.record.test_servers import ASK, UVICORN, WSGIREF
 
+from microdelay.diagnose.comparison import compare
 from microdelay.diagnose.diagnosis import diagnose
+from microdelay.diagnose.whatif import Faster, what_if
 from microdelay.record import budget
 from microdelay.record.budget import Budget
+from microdelay.report import data
 from microdelay.spans import DB, SERVER, SLEEP, TRACE, Span
 from microdelay.traces import Recording, Trace, assemble, read
 from microdelay.traces.outlined import outlined
@@ -127,6 +131,39 @@ def test_a_diagnosis_says_of_how_many_traces_there_are_details(shop: tuple[Recor
     assert f"details of {len(traces):,} of 1,600 traces (0.0001 % overhead budget)" in found.warnings
     durations = sorted([*(trace.duration_ns for trace in traces), *(each.duration_ns for each in others)])
     assert durations[750] <= found.duration.p50 <= durations[850]
+
+
+def test_a_comparison_counts_traces_without_details(shop: tuple[Recording, str]) -> None:
+    made, _ = shop
+    slower = replace(made, outlines=replace(made.outlines, duration_ns=2 * made.outlines.duration_ns))
+    before, after = (diagnose(side, assemble(side), []) for side in (made, slower))
+    compared = compare(before, after)
+    lost = sum(each.duration_ns for each in made.outlines) / 1600
+    assert -compared.measured.expected == pytest.approx(lost, rel=1e-3)
+    assert compared.measured.low <= compared.measured.expected <= compared.measured.high
+    told = data.comparison(compared)
+    assert told["traces"] == {"before": 1600, "after": 1600}
+    assert told["detailed_traces"]["after"] == len(after.traces) < 1600
+
+
+def test_what_if_counts_a_trace_for_those_that_have_no_details(shop: tuple[Recording, str]) -> None:
+    made, _ = shop
+    traces = assemble(made)
+    found = what_if(made, traces, SLEEP, Faster(times=0.5))
+    everyone = [*(trace.duration_ns for trace in traces), *(each.duration_ns for each in made.outlines)]
+    assert found.count == 1600
+    assert found.before.mean == int(sum(everyone) / 1600)
+    assert found.after.mean < found.before.mean
+    counts = {"GET /often/{number}": 1592, "GET /rarely/{number}": 8}
+    detailed = Counter(trace.name for trace in traces)
+    chosen = {span.id for span in found.spans}
+    taken = sum(
+        span.duration_ns * counts[trace.name] / detailed[trace.name]
+        for trace in traces
+        for span in trace.spans
+        if span.id in chosen
+    )
+    assert found.span_ns == int(taken / 1600)
 
 
 def test_a_whole_recording_has_details_of_all_requests(tmp_path: Path) -> None:

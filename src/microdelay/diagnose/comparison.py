@@ -23,6 +23,10 @@ WORSE_FACTOR = 1.1
 WORSE_SHARE = 0.01
 """Of a trace's time that an operation must have grown by."""
 
+MANY = 20_000
+"""Values of which the mean is drawn from the normal distribution that it has by the central limit theorem: to draw a
+million values a thousand times takes half a minute."""
+
 Operation = tuple[str, str]
 
 
@@ -83,7 +87,7 @@ class Comparison:
 
 def compare(before: Diagnosis, after: Diagnosis) -> Comparison:
     """Compare two diagnoses of the same work."""
-    measured = difference(np.array(before.durations, dtype=float), np.array(after.durations, dtype=float))
+    measured = difference(_everyone(before), _everyone(after))
     remedied = [finding for finding in before.findings if finding.edits]
     outcomes = [_outcome(finding, before, after) for finding in remedied]
     made = Comparison(
@@ -103,18 +107,47 @@ def same(one: Finding, other: Finding) -> bool:
     return one.rule == other.rule and (one.id == other.id or bool(one.operations & other.operations))
 
 
-def difference(before: Floats, after: Floats) -> Saving:
-    """Give the difference of the means with a bootstrap interval; always the same for the same values."""
+def _everyone(side: Diagnosis) -> Floats:
+    """Give how long each trace took, also those of which only that is known."""
+    return side.pricing.everyone if side.pricing is not None else np.array(side.durations, dtype=float)
+
+
+def _standing(side: Diagnosis) -> Floats | None:
+    """Give how many traces each one with details stands for, None where each stands for itself."""
+    return side.pricing.standing if side.pricing is not None else None
+
+
+def difference(before: Floats, after: Floats, standing: tuple[Floats | None, Floats | None] = (None, None)) -> Saving:
+    """Give the difference of the means with a bootstrap interval; always the same for the same values.
+
+    `standing` has the weights of both.
+    """
     if not len(before) or not len(after):
         return Saving()
     random = np.random.default_rng(0)
-    means = [
-        before[random.integers(0, len(before), len(before))].mean()
-        - after[random.integers(0, len(after), len(after))].mean()
-        for _ in range(RESAMPLES)
-    ]
+    sides = _Side(before, standing[0]), _Side(after, standing[1])
+    means = [sides[0].resampled(random) - sides[1].resampled(random) for _ in range(RESAMPLES)]
     low, high = np.percentile(means, INTERVAL)
-    return Saving(int(low), int(before.mean() - after.mean()), int(high))
+    return Saving(int(low), int(sides[0].mean - sides[1].mean), int(high))
+
+
+class _Side:
+    """Values, with weights if there are any, of which the mean is wanted."""
+
+    def __init__(self, values: Floats, standing: Floats | None) -> None:
+        self._values = values
+        self._standing = standing
+        self.mean = float(np.average(values, weights=standing))
+        self._error = float(values.std()) / len(values) ** 0.5
+
+    def resampled(self, random: np.random.Generator) -> float:
+        """Give the mean of as many values, drawn with replacement."""
+        count = len(self._values)
+        if count > MANY and self._standing is None:
+            return float(random.normal(self.mean, self._error))
+        picks = random.integers(0, count, count)
+        drawn = self._values[picks]
+        return float(drawn.mean() if self._standing is None else np.average(drawn, weights=self._standing[picks]))
 
 
 def _outcome(finding: Finding, before: Diagnosis, after: Diagnosis) -> Outcome:
@@ -145,7 +178,7 @@ def _measured(finding: Finding, before: Diagnosis, after: Diagnosis) -> Saving |
     # Findings of one rule with the same operations (new connections, opened by two clients) share what was gained.
     sharing = [other for other in before.findings if other.edits and _alike(other, finding)]
     part = finding.total_ns / (sum(other.total_ns for other in sharing) or 1) if len(sharing) > 1 else 1.0
-    whole = difference(*covered)
+    whole = difference(covered[0], covered[1], (_standing(before), _standing(after)))
     return Saving(int(part * whole.low), int(part * whole.expected), int(part * whole.high))
 
 
@@ -191,10 +224,12 @@ def _slower(before: Diagnosis, after: Diagnosis) -> list[Slower]:
 def _per_trace(side: Diagnosis) -> Mapping[Operation, float]:
     """Give the mean time that each operation takes in a trace, one span's time after the other's."""
     sums: dict[Operation, float] = defaultdict(float)
-    for trace in side.traces:
+    standing = _standing(side)
+    parts = np.ones(len(side.traces)) if standing is None else standing
+    for trace, part in zip(side.traces, (parts / (parts.sum() or 1)).tolist(), strict=True):
         for span in trace.spans:
             if _counts(side, span):
-                sums[span.kind, span.name] += span.duration_ns / len(side.traces)
+                sums[span.kind, span.name] += span.duration_ns * part
     return sums
 
 

@@ -165,9 +165,9 @@ def diagnose(
         recording=recording,
         traces=traces,
         findings=kept,
-        duration=_stats(pricing, pricing.recorded),
-        predicted=_stats(pricing, predictions),
-        possible=_stats(pricing, possible),
+        duration=stats_of_all(pricing, pricing.recorded),
+        predicted=stats_of_all(pricing, predictions),
+        possible=stats_of_all(pricing, possible),
         saving=pricing.interval(saved),
         fidelity=median,
         fidelity_worst=worst,
@@ -213,10 +213,10 @@ def predicted(found: Diagnosis, findings: Sequence[Finding]) -> Stats:
     """Give what the traces of a diagnosis would take with the remedies of some of its findings only."""
     pricing = found.pricing or Pricing(found.recording, found.traces, [finding.edits for finding in findings])
     saved = pricing.savings(*(finding.edits for finding in findings))
-    return _stats(pricing, pricing.recorded - saved["expected"])
+    return stats_of_all(pricing, pricing.recorded - saved["expected"])
 
 
-def _stats(pricing: Pricing, durations: Floats) -> Stats:
+def stats_of_all(pricing: Pricing, durations: Floats) -> Stats:
     """Give what durations of the traces with details mean for all: their ratio to those recorded is that of all."""
     if pricing.standing is None:
         return stats(durations)
@@ -234,7 +234,7 @@ def _priced(pricing: Pricing, finding: Finding) -> Finding:
     if not finding.edits:
         return finding
     saved = pricing.savings(finding.edits)
-    predicted = _stats(pricing, pricing.recorded - saved["expected"]).p50
+    predicted = stats_of_all(pricing, pricing.recorded - saved["expected"]).p50
     return replace(finding, saving=pricing.interval(saved), predicted_ns=predicted)
 
 
@@ -262,7 +262,7 @@ def _kept(pricing: Pricing, found: Sequence[Finding]) -> list[Finding]:
     for finding in rest:
         after = pricing.savings(*edits, finding.edits)
         more = {view: after[view] - before[view] for view in VIEWS}
-        predicted = _stats(pricing, pricing.recorded - more["expected"]).p50
+        predicted = stats_of_all(pricing, pricing.recorded - more["expected"]).p50
         late = replace(finding, saving=pricing.interval(more), predicted_ns=predicted, after_others=True)
         if _matters(pricing, late):
             kept.append(late)

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from microdelay.diagnose.critical_path import LOOP, CriticalPaths, Segment
-from microdelay.diagnose.diagnosis import Stats, stats
+from microdelay.diagnose.diagnosis import Stats, stats_of_all
 from microdelay.diagnose.edits import Shorten
 from microdelay.diagnose.ops import HOLD, RUN, WAIT
 from microdelay.diagnose.pricing import Pricing
@@ -44,7 +44,8 @@ class Faster:
 
 @dataclass(frozen=True)
 class WhatIf:
-    """What becomes of the traces; nanoseconds of a trace on average.
+    """What becomes of the traces; nanoseconds of a trace on average, each of `traces` counting as many times as it
+    stands for others that have no details.
 
     `less_ns` is what its spans take less, `on_path_ns` how much of them is on its critical path, `held_ns` how long it
     waits because others' spans hold the event loop; `beside` is what is waited for meanwhile where they are not on the
@@ -53,6 +54,7 @@ class WhatIf:
 
     recording: Recording
     traces: Sequence[Trace]
+    count: int
     name: str
     faster: Faster
     spans: Sequence[Span]
@@ -113,27 +115,31 @@ def what_if(recording: Recording, traces: Sequence[Trace], name: str, faster: Fa
     edits = [edit for span in spans for edit in _edits(recording, span, faster)]
     pricing = Pricing(recording, traces, [edits])
     saved = pricing.savings(edits)
-    count = max(1, len(traces))
+    standing = [1.0] * len(traces) if pricing.standing is None else pricing.standing.tolist()
+    weights = {id(trace): weight for trace, weight in zip(traces, standing, strict=True)}
+    counting = {span.id: weights[id(trace)] for trace in traces for span in trace.spans}
+    count = max(1.0, sum(standing))
     paths = _Paths(recording, frozenset(span.id for span in spans))
     for program, own in pricing.programs():
         critical = CriticalPaths(recording, program)
         for trace in own:
-            paths.add(trace, critical.of(trace))
-    looked_at = max(1, paths.traces)
+            paths.add(trace, critical.of(trace), weights[id(trace)])
+    looked_at = max(1.0, paths.traces)
     return WhatIf(
         recording=recording,
         traces=traces,
+        count=len(pricing.everyone),
         name=name,
         faster=faster,
         spans=spans,
-        before=stats(pricing.recorded),
-        after=stats(pricing.recorded - saved["expected"]),
+        before=stats_of_all(pricing, pricing.recorded),
+        after=stats_of_all(pricing, pricing.recorded - saved["expected"]),
         saving=pricing.interval(saved),
-        less_ns=sum(faster.less(span) for span in spans) // count,
-        span_ns=sum(span.duration_ns for span in spans) // count,
-        on_path_ns=paths.on_path_ns // looked_at,
-        held_ns=paths.held_ns // looked_at,
-        beside=[(name, ns // looked_at) for name, ns in paths.beside.most_common() if ns // looked_at],
+        less_ns=int(sum(faster.less(span) * counting[span.id] for span in spans) / count),
+        span_ns=int(sum(span.duration_ns * counting[span.id] for span in spans) / count),
+        on_path_ns=int(paths.on_path_ns / looked_at),
+        held_ns=int(paths.held_ns / looked_at),
+        beside=[(name, int(ns / looked_at)) for name, ns in paths.beside.most_common() if ns >= looked_at],
         fidelity=pricing.fidelity()[0],
     )
 
@@ -173,24 +179,25 @@ class _Paths:
         self._recording = recording
         self._chosen = chosen
         self._known: dict[int, bool] = {0: False}
-        self.on_path_ns = 0
-        self.held_ns = 0
+        self.on_path_ns = 0.0
+        self.held_ns = 0.0
         self.beside: Counter[str] = Counter()
-        self.traces = 0
+        self.traces = 0.0
 
-    def add(self, trace: Trace, path: Path) -> None:
-        """Count one trace's critical path."""
+    def add(self, trace: Trace, path: Path, weight: float) -> None:
+        """Count one trace's critical path `weight` times."""
         own = {span.id for span in trace.spans}
-        self.traces += 1
+        self.traces += weight
         for piece in path:
             if self._is_chosen(piece.span):
                 if piece.kind == LOOP and piece.span not in own:
-                    self.held_ns += piece.duration_ns
+                    self.held_ns += weight * piece.duration_ns
                 else:
-                    self.on_path_ns += piece.duration_ns
+                    self.on_path_ns += weight * piece.duration_ns
         for span in trace.spans:
             if span.id in self._chosen:
-                self.beside.update(self._meanwhile(path, span))
+                for name, ns in self._meanwhile(path, span).items():
+                    self.beside[name] += round(weight * ns)
 
     def _is_chosen(self, span: int) -> bool:
         """Tell whether a span is one of the chosen or is part of one, also in what that has others do."""

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from microdelay.diagnose.comparison import Comparison, Outcome
+from microdelay.diagnose.diagnosis import Diagnosis
 from microdelay.diagnose.rule import Saving
 from microdelay.report.text import write
 from microdelay.report.units import duration, interval, share, short_path
@@ -46,13 +47,18 @@ def _whole(compared: Comparison) -> Table:
         table.add_column(title, justify="left" if title == "a trace takes" else "right")
     before, after, predicted = compared.before.duration, compared.after.duration, compared.predicted
     rows = (
-        ("before", before, f"{len(compared.before.traces):,}"),
+        ("before", before, _count(compared.before)),
         ("predicted" + " for what is changed" * compared.is_partial, predicted, ""),
-        ("measured", after, f"{len(compared.after.traces):,}"),
+        ("measured", after, _count(compared.after)),
     )
     for name, stats, traces in rows:
         table.add_row(name, duration(stats.p50), duration(stats.p95), duration(stats.mean), traces)
     return table
+
+
+def _count(side: Diagnosis) -> str:
+    detailed = f" ({len(side.traces):,} in detail)" if side.count > len(side.traces) else ""
+    return f"{side.count:,}{detailed}"
 
 
 def _verdict(compared: Comparison) -> Text:
@@ -62,7 +68,7 @@ def _verdict(compared: Comparison) -> Text:
         f" a trace ({interval(measured.low, measured.high)}), {share(measured.expected, before.mean)} of it; ",
         f"predicted {duration(before.mean - compared.predicted.mean)}. ",
     )  # fmt: skip
-    if min(len(compared.before.traces), len(compared.after.traces)) == 1:
+    if min(compared.before.count, compared.after.count) == 1:
         text.append("There is one trace only: how far that would vary is not known. ")
     off = 100 * compared.error
     text.append(f"The measured median is {abs(off):.1f} % {'above' if off > 0 else 'below'} the predicted one.", "bold")

@@ -13,6 +13,7 @@ from rich.text import Text
 from microdelay.diagnose.whatif import WhatIf
 from microdelay.report.text import write
 from microdelay.report.units import duration, interval, share
+from microdelay.traces.outlined import budget_note
 
 MOST_BESIDE = 3
 """Things that are waited for instead, which are named."""
@@ -23,7 +24,8 @@ def data(found: WhatIf) -> dict[str, Any]:
     return {
         "schema": "microdelay.whatif/1",
         "recording": found.recording.path,
-        "traces": len(found.traces),
+        "traces": found.count,
+        "detailed_traces": len(found.traces),
         "span": found.name,
         "matched": sorted({span.name for span in found.spans}),
         "count": len(found.spans),
@@ -79,6 +81,7 @@ def render(found: WhatIf, file: IO[str]) -> None:
             f"p95 {duration(found.before.p95)} -> {duration(found.after.p95)}."
         ),
         Text(" ".join(why(found))),
+        *([Text(f"! {note}", "yellow")] if (note := budget_note(found.recording, found.traces)) else []),
         Text(f"Replayed unchanged, the recording is off by {100 * found.fidelity:.1f} %.", "dim"),
     ]
     write(file, Padding(Group(*lines), (1, 2, 1, 2), expand=False))
