@@ -17,15 +17,15 @@ class Trace(list[str]):
     """One trace whose root was declared at its start: the kinds of the roots in it, the outermost first; empty, thus
     false, for one that is recorded in detail.
 
-    `life` is that of the task its root runs in, `thread` the thread's identifier where that is no task.
+    `life` is that of the task its root runs in, `thread` the thread's identifier where that is no task; `nap` tells in
+    which of the recorder's naps it began, -1 for none. All are the class's until they are set: a constructor would be
+    one more call of each request.
     """
 
-    __slots__ = ("is_over", "life", "thread")
-
-    def __init__(self) -> None:
-        self.is_over = False
-        self.life: Any = None
-        self.thread = 0
+    is_over = False
+    life: Any = None
+    thread = 0
+    nap = -1
 
 
 running: ContextVar[Trace | None] = ContextVar("microdelay.trace", default=None)

@@ -25,28 +25,25 @@ def begin(kind: str, endpoint: str) -> Trace | None:
             if around and kind not in around:
                 around.append(kind)
             return None
-        trace = Trace()
         if governor.chooses(endpoint):
+            trace = Trace()
             budget.rouse()
             _speak(trace)
         else:
-            trace.append(kind)
-            _hush(trace)
+            trace = Trace((kind,))
+            if state.asleep:
+                trace.nap = state.naps
+            life = activities.known_life()
+            if life is None:
+                trace.thread = get_ident()
+                muted_threads[trace.thread] = trace
+            elif life and not life.is_quiet:
+                life.hush(now())
         running.set(trace)
     except Exception as problem:
         stand_aside("begin of a trace", problem)
         return None
     return trace
-
-
-def _hush(trace: Trace) -> None:
-    life = activities.known_life()
-    if life is not None:
-        if life and not life.is_quiet:
-            life.hush(now())
-    else:
-        trace.thread = get_ident()
-        muted_threads[trace.thread] = trace
 
 
 def _speak(trace: Trace) -> None:
@@ -60,10 +57,6 @@ def _speak(trace: Trace) -> None:
         activities.by_thread.pop(get_ident(), None)
 
 
-def _bits(trace: Trace) -> int:
-    return ROOT_KINDS[trace[0]] if len(trace) == 1 else sum(ROOT_KINDS[kind] for kind in trace)
-
-
 def end(trace: Trace, label: Label | None = None, start_ns: int = 0, end_ns: int = 0) -> None:
     """End a trace; of one without details, queue its root (ROOT, label, start_ns, end_ns, bits of the roots' kinds)."""
     try:
@@ -75,11 +68,13 @@ def end(trace: Trace, label: Label | None = None, start_ns: int = 0, end_ns: int
                 budget.rest()
             return
         if label is not None and state.on:
-            push((ROOT, label, start_ns, end_ns, _bits(trace)))
-        life = activities.known_life()
-        if life and life.is_quiet:
-            life.speak(now())
-        if muted_threads.get(trace.thread) is trace:
+            bits = ROOT_KINDS[trace[0]] if len(trace) == 1 else sum([ROOT_KINDS[kind] for kind in trace])
+            push((ROOT, label, start_ns, end_ns, bits))
+        if not state.asleep or trace.nap != state.naps:  # else nobody watched its task meanwhile
+            life = activities.known_life()
+            if life and life.is_quiet:
+                life.speak(now())
+        if trace.thread and muted_threads.get(trace.thread) is trace:
             del muted_threads[trace.thread]
         trace.clear()  # where it is still known, it mutes no more
     except Exception as problem:

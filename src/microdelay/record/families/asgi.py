@@ -49,7 +49,8 @@ def _noting(send: Any, request: Request) -> Callable[[Any], Any]:
     def sending(message: Any) -> Any:
         kind = message.get("type") if isinstance(message, dict) else None
         if kind == "http.response.start":
-            request.status = status_of(message.get("status"))
+            status = message.get("status")
+            request.status = status if type(status) is int else status_of(status)
         elif (kind == "http.response.body" and not message.get("more_body")) or kind == "http.response.pathsend":
             return last(message)
         return send(message)  # a coroutine, with no frame of ours around it

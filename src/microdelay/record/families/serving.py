@@ -40,7 +40,7 @@ class Request:
     out to be none, begins no trace.
     """
 
-    __slots__ = ("_announced", "_cpu", "_prefix", "_trace", "ended", "method", "route", "scheme", "start", "status")
+    __slots__ = ("_cpu", "_prefix", "_trace", "ended", "is_announced", "method", "route", "scheme", "start", "status")
 
     def __init__(self, method: object, scheme: object, path: object = None, in_thread: bool = False) -> None:
         self._trace = None
@@ -52,7 +52,7 @@ class Request:
         self.route = ""
         self.ended = 0
         self._prefix = ""
-        self._announced = False
+        self.is_announced = False  # the route, by the framework
         self._cpu = cpu_now() if in_thread and not self._trace else -1
         self.start = now()
 
@@ -63,13 +63,13 @@ class Request:
 
     def choose(self, path: object, announced: bool = False) -> None:
         """Note the template of the chosen route, below what it is mounted on."""
-        known, self._announced = self._announced, announced  # as `_is_new`, one call cheaper
+        known, self.is_announced = self.is_announced, announced  # as `_is_new`, one call cheaper
         if announced or not known:
             self.route = f"{self._prefix}{path}"
 
     def _is_new(self, announced: bool) -> bool:
         """Tell whether a choice has not been told already: FastAPI announces it, then Starlette follows it."""
-        known, self._announced = self._announced, announced
+        known, self.is_announced = self.is_announced, announced
         return announced or not known
 
     def finish(self, error: BaseException | None = None) -> None:

@@ -125,11 +125,9 @@ def create_task(create: Callable[..., Any]) -> Callable[..., Any]:
     """Follow each task from where it is created; one that begins at once (an eager one) interrupts its creator."""
 
     def wrapper(self: Any, coro: Any, **kwargs: Any) -> Any:
-        if state.asleep:
-            return _made_unseen(create, self, coro, kwargs)
         birth = None
-        created_ns = now()
-        if state.on:
+        created_ns = 0 if state.asleep else now()
+        if created_ns and state.on:
             try:
                 birth = coro, *activities.here(), created_ns
                 if _HAS_EAGER:
@@ -142,7 +140,7 @@ def create_task(create: Callable[..., Any]) -> Callable[..., Any]:
             hide(error)
             raise
         finally:
-            if _HAS_EAGER and birth in _births:
+            if birth is not None and birth in _births:
                 _births.remove(birth)
         if getattr(self, "_debug", True):
             _hide_source(task)
@@ -154,18 +152,6 @@ def create_task(create: Callable[..., Any]) -> Callable[..., Any]:
         return task
 
     return unnoticed(wrapper, create)
-
-
-def _made_unseen(create: Callable[..., Any], loop: Any, coro: Any, kwargs: dict[str, Any]) -> Any:
-    try:
-        task = create(loop, coro, **kwargs)
-    except BaseException as error:
-        hide(error)
-        hide(error)  # the frame of `create_task`'s wrapper
-        raise
-    if getattr(loop, "_debug", True):
-        _hide_source(task)
-    return task
 
 
 def _born(loop: Any, task: Any, birth: _Birth) -> None:

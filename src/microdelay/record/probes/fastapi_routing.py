@@ -6,7 +6,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from microdelay.record.families.asgi import request_of
+from microdelay.record.families.asgi import KEY
+from microdelay.record.families.serving import Request
 from microdelay.record.patches import replace, unnoticed
 
 
@@ -17,8 +18,8 @@ def install(routing: ModuleType) -> None:
 
 def _noted(selected: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(*, scope: Any, path: str | None, mount: bool = False) -> Any:
-        request = request_of(scope)
-        if request is not None and path is not None:
+        request = scope.get(KEY)
+        if type(request) is Request and path is not None:
             (request.enter if mount else request.choose)(path, announced=True)
         return selected(scope=scope, path=path, mount=mount)
 

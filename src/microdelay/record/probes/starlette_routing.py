@@ -20,8 +20,11 @@ def install(routing: ModuleType) -> None:
 def _noted(handle: Callable[..., Any], note: Callable[[Request, object], None]) -> Callable[..., Any]:
     def wrapper(self: Any, scope: Any, receive: Any, send: Any) -> Any:
         request = scope.get(KEY)
-        if isinstance(request, Request):
-            note(request, self.path)
+        if type(request) is Request:
+            if request.is_announced:  # FastAPI told it, which only then lets Starlette follow it
+                request.is_announced = False
+            else:
+                note(request, self.path)
         return handle(self, scope, receive, send)  # a coroutine, with no frame of ours around it
 
     return unnoticed(wrapper, handle)
