@@ -144,6 +144,7 @@ def _statement(statement: Callable[..., Any]) -> Callable[..., Any]:
 
     def wrapper(self: Any, *args: Any) -> Any:
         nonlocal slow
+        start_ns = 0  # until it begins: a signal's handler may raise before
         try:
             if muted():
                 return statement(self, *args)
@@ -153,7 +154,7 @@ def _statement(statement: Callable[..., Any]) -> Callable[..., Any]:
         except BaseException as error:
             end_ns = now()
             hide(error)
-            if state.on and not muted():
+            if start_ns and state.on and not muted():
                 extra = _described(self, args, many), *NO_CPU, type(error).__name__
                 record_call(_LABEL, start_ns, end_ns, extra)
             raise

@@ -1,4 +1,4 @@
-"""Every tenth answer takes twenty times as long (slow), or all take about the same (near)."""
+"""Every twentieth answer takes twenty times as long (slow), or all take about the same (near)."""
 
 import sys
 
@@ -12,7 +12,7 @@ session = requests.Session()
 
 @microdelay.trace
 def handle(number: int) -> int:
-    rare = "&slow=10&slow_ms=200" if mode == "slow" else ""
+    rare = "&slow=20&slow_ms=200" if mode == "slow" else ""
     return session.get(f"{service}/search?ms=10{rare}&q={number}").status_code  # found
 
 
