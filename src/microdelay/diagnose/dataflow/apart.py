@@ -6,8 +6,8 @@ import ast
 from collections.abc import Iterator
 from functools import lru_cache
 
-from microdelay.diagnose.dataflow.names import IN_ORDER, KEEPING_APART, PACING, POOLS, TRACING
-from microdelay.diagnose.dataflow.source import FUNCTIONS, LOOPS, Module, names_bound
+from microdelay.diagnose.dataflow.names import IN_ORDER, KEEPING_APART, PACING, PAUSING, POOLS, TRACING
+from microdelay.diagnose.dataflow.source import FUNCTIONS, LOOPS, Module, names_bound, without_await
 
 
 def is_pacing(module: Module, call: ast.Call) -> bool:
@@ -29,6 +29,45 @@ def keeps_apart(module: Module, head: ast.expr) -> bool:
         return any(paces(module, function) for function in meant(module, head.func))
     name = dotted(head).rpartition(".")[2]
     return bool(name) and any(KEEPING_APART.search(made) for made in made_as(module, name))
+
+
+def on_purpose(module: Module, node: ast.expr) -> bool:
+    """Tell whether a call, or what a `with` enters, lets time pass each time the program comes by: it sets a pace.
+
+    A pause that only some ways lead through, or that a loop makes which something ends early, is an attempt's or a
+    poll's: it says nothing of the calls after those.
+    """
+    node = without_await(node)
+    if isinstance(node, ast.Call) and not PAUSING.search(dotted(node.func)):
+        return False
+    if not isinstance(node, ast.Call) and not (PAUSING.search(dotted(node)) or _enters_a_pause(module, node)):
+        return False
+    nothing = isinstance(node, ast.Call) and any(isinstance(a, ast.Constant) and not a.value for a in node.args[:1])
+    return not nothing and _each_time(module, node)
+
+
+def _enters_a_pause(module: Module, head: ast.expr) -> bool:
+    """Tell whether the class that an object was made of sleeps where a `with` enters it."""
+    made = {text.rpartition(".")[2] for text in made_as(module, dotted(head).rpartition(".")[2])}
+    return any(
+        isinstance(around := module.parents[function], ast.ClassDef)
+        and around.name in made
+        and any(isinstance(each, ast.Call) and on_purpose(module, each) for each in ast.walk(function))
+        for name in ("__enter__", "__aenter__")
+        for function in module.functions.get(name, ())
+    )
+
+
+def _each_time(module: Module, node: ast.AST) -> bool:
+    """Tell whether nothing between a node and its function decides about it, and no loop around it ends early."""
+    for around in module.ancestors(node):
+        if isinstance(around, FUNCTIONS):
+            break
+        if isinstance(around, (ast.If, ast.IfExp, ast.BoolOp, ast.ExceptHandler, ast.Match, ast.While)):
+            return False
+        if isinstance(around, LOOPS) and any(isinstance(e, (ast.Break, ast.Return)) for e in ast.walk(around)):
+            return False
+    return True
 
 
 def ordered_by(module: Module, first: ast.AST, second: ast.AST) -> str:

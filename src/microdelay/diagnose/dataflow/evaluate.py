@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from microdelay.diagnose.dataflow.apart import dotted, is_pacing
+from microdelay.diagnose.dataflow.apart import dotted, is_pacing, on_purpose
 from microdelay.diagnose.dataflow.callees import Reads, called, hands_on, parameter_of, reads_of
 from microdelay.diagnose.dataflow.keeping import FILES, Keeping, Scope
 from microdelay.diagnose.dataflow.names import OPENING, STOPS_EARLY, TAKES_ALL
@@ -203,9 +203,9 @@ class Evaluator:
         if decided.level or function.level:
             Keeping(self.scope, node, decided, function, state).note(marks)
         if state.active and node not in (self._asked, self._first) and is_pacing(self.module, node):
-            self.keep_apart(
-                state, f"`{dotted(node.func)}` in line {node.lineno} keeps the calls apart, perhaps on purpose"
-            )
+            wanted = on_purpose(self.module, node)
+            what = f"`{dotted(node.func)}` in line {node.lineno} keeps the calls apart"
+            self.keep_apart(state, f"{what}{'' if wanted else ', perhaps'} on purpose", CARRIES if wanted else MAYBE)
         files = state.held.get(FILES, CLEAN) if name in OPENING else CLEAN
         return strongest([function, given, Mark(files.level, "the file" if files.level else "", files.line)])
 
@@ -220,10 +220,10 @@ class Evaluator:
             return self.value(each, state)
         return self._noted(strongest(mark for rest, mark in state.parts(path) if not rest or reads.has(rest[0])))
 
-    def keep_apart(self, state: State, why: str) -> None:
-        """Note something between the calls that may be there on purpose."""
-        if state.active:
-            state.controls.setdefault(("function", 0), Mark(MAYBE, "", 0, why))
+    def keep_apart(self, state: State, why: str, level: int = MAYBE) -> None:
+        """Note something between the calls that may be (`CARRIES`: that is) there on purpose."""
+        if state.active and level > state.controls.get(("function", 0), CLEAN).level:
+            state.controls["function", 0] = Mark(level, "", 0, why)
 
     def _receiver(self, node: ast.Call, state: State) -> Mark:
         """Give the mark of an object whose method is called: of those parts of it that the method may read."""

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from microdelay.diagnose.dataflow.apart import made_as
 from microdelay.diagnose.dataflow.callees import (
     called,
     changes_nothing,
@@ -213,7 +214,7 @@ class Keeping:
     def _in_object(self, path: Path) -> None:
         """Note what the object whose method is called may keep."""
         module, name = self.scope.module, called(self.node)
-        if name in ADDING:
+        if name in ADDING or (len(path) == 1 and self._is_pipeline(path[0])):
             if self.given.level:
                 self._change((*path, ANY_ITEM), self.given.level)
         elif path == ("self",):
@@ -222,6 +223,11 @@ class Keeping:
                 self._change(path)
         elif may_take(module, self.node, path[0] in module.imported):
             self._change(path)
+
+    def _is_pipeline(self, name: str) -> bool:
+        """Tell whether a variable is a pipeline: its methods take commands in, which it sends when it is executed."""
+        own = isinstance(self.scope.body, Body) and name in local_names(self.scope.body)
+        return own and any(made.endswith(".pipeline") for made in made_as(self.scope.module, name))
 
 
 def parts_of(argument: ast.expr) -> Iterator[ast.expr]:

@@ -64,6 +64,13 @@ KEEPING_APART = re.compile(
 IN_ORDER = re.compile(r"(transaction|atomic|savepoint|\.begin(_nested)?\()", re.IGNORECASE)
 """Context managers and decorators that make one unit of what is done in them, in its order, on one connection."""
 
+PAUSING = re.compile(
+    r"((^|[._])(sleep|throttle|rate_?limit\w*|pace)|(throttler?|rate_?limiter|pacer|leaky_?bucket|token_?bucket)"
+    r"(\.(acquire|wait|consume|take))?)$",
+    re.IGNORECASE,
+)
+"""Of those, what lets time pass whoever else is there; a limit of how many at a time (a semaphore) is none."""
+
 TRACING = re.compile(r"(sentry|elasticapm|newrelic|ddtrace|tracer|datadog|opentelemetry)", re.IGNORECASE)
 """Tools whose transactions are pieces of a trace and keep nothing apart."""
 

@@ -6,11 +6,11 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from microdelay.diagnose.dataflow.apart import attempts, dotted, keeps_apart
+from microdelay.diagnose.dataflow.apart import attempts, dotted, keeps_apart, on_purpose
 from microdelay.diagnose.dataflow.evaluate import Evaluator, Try, deciding
 from microdelay.diagnose.dataflow.names import ENDLESS, EXITS, HARMLESS_TESTS, STOPPING
 from microdelay.diagnose.dataflow.source import FUNCTIONS, LOOPS, Loop, names_read, without_await
-from microdelay.diagnose.dataflow.taint import CLEAN, MAYBE, Control, Link, Mark, State, joined, strongest
+from microdelay.diagnose.dataflow.taint import CARRIES, CLEAN, MAYBE, Control, Link, Mark, State, joined, strongest
 
 
 @dataclass
@@ -270,7 +270,9 @@ class Walk(Evaluator):
             mark = self.value(item.context_expr, state)
             text = ast.unparse(item.context_expr)
             quiet |= text.startswith(("suppress(", "contextlib.suppress("))
-            if keeps_apart(self.module, item.context_expr):
+            if on_purpose(self.module, item.context_expr):
+                self.keep_apart(state, f"`{text}` in line {node.lineno} keeps the calls apart on purpose", CARRIES)
+            elif keeps_apart(self.module, item.context_expr):
                 self.keep_apart(state, f"`{text}` in line {node.lineno} lets one call in after the other")
             elif attempts(self.module, node, item.context_expr):
                 self.keep_apart(state, f"line {node.lineno} may be one attempt of several at the same thing")
