@@ -13,14 +13,34 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from microdelay.diagnose.loops import loop_of, timelines
-from microdelay.diagnose.ops import BEGIN, END, GIVE, HOLD, JOIN, POST, RUN, SPAWN, TAKE, WAIT, Op, Program, piece
-from microdelay.diagnose.resources import Doors, is_counted, workers
+from microdelay.diagnose.meetings import Meetings
+from microdelay.diagnose.ops import (
+    BEGIN,
+    END,
+    GIVE,
+    HOLD,
+    JOIN,
+    MAY,
+    MEET,
+    POST,
+    RUN,
+    SPAWN,
+    TAKE,
+    WAIT,
+    Op,
+    Program,
+    piece,
+)
+from microdelay.diagnose.resources import HANDED_ON_NS, Doors, is_counted, workers
 from microdelay.diagnose.suspensions import Suspensions
 from microdelay.spans import JOIN as JOIN_SPAN
-from microdelay.spans import WAITS, Span
+from microdelay.spans import PROCESS, WAITS, Span
 from microdelay.traces.model import Activity, Recording, Step, Trace
 
 FOREVER = 1 << 62
+
+JOINING = frozenset({JOIN_SPAN, PROCESS})
+"""Kinds of spans that wait for activities to end, this process's or another's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +83,7 @@ class _Compiler:
         self._free = {self._pools[key]: size for key, size in sizes.items()}
         self._doors = Doors(recording, {key: lane for key, lane in self._spans.items() if not self._is_task(key)})
         self._waited: list[tuple[Span, Op]] = []
+        self._ends_of: dict[int, list[tuple[int, int]]] = {}
 
     def compile(self) -> Program:
         """Make each activity's course, then put into it what others need of it: spawns, wake-ups, traces."""
@@ -81,6 +102,10 @@ class _Compiler:
             activity = self._recording.activities.get(key)
             if activity is not None and activity.parent in lanes and lanes[key]:
                 self._spawn(activity, lanes[key])
+        there = {key for key, ops in lanes.items() if ops}
+        for key, met in Meetings(self._recording, lanes, self._traces, self._window.start_ns).found(there):
+            if met.start_ns <= self._window.end_ns:
+                points[key].append(met)
         for trace in self._traces:
             points[trace.activity].append(Op(BEGIN, trace.start_ns, trace.start_ns, key=trace.id))
             points[trace.activity].append(Op(END, trace.end_ns, trace.end_ns, key=trace.id))
@@ -194,12 +219,25 @@ class _Compiler:
             at = max(at, until)
             if span is None or span.end_ns <= at:
                 continue
-            targets = tuple(t for t in self._recording.joins.get(span.id, ()) if self._ends(t))
-            if span.kind == JOIN_SPAN and targets and waiting == WAIT:
+            targets = self._awaited(span) if span.kind in JOINING and waiting == WAIT else ()
+            if targets:
                 yield self._join(span, at, min(span.end_ns, end), targets)
                 at = span.end_ns  # what stands inside it is part of the waiting
             else:
                 around.append(span)
+
+    def _awaited(self, span: Span) -> tuple[int, ...]:
+        """Give whom a span waited for: as recorded, or of its own, where it ended as one of those did."""
+        recorded = tuple(target for target in self._recording.joins.get(span.id, ()) if self._ends(target))
+        if recorded or span.kind != JOIN_SPAN:
+            return recorded
+        ends = self._ends_of.get(span.activity)
+        if ends is None:
+            children = self._recording.offspring.get(span.activity, ())
+            ends = sorted((child.end_ns, child.id) for child in children if child.end_ns and child.kind != "task")
+            self._ends_of[span.activity] = ends
+        ended = ends[bisect_left(ends, (span.start_ns, 0)) : bisect_left(ends, (span.end_ns + 1, 0))]
+        return tuple(key for _, key in ended) if ended and ended[-1][0] >= span.end_ns - HANDED_ON_NS else ()
 
     def _join(self, span: Span, start: int, end: int, targets: tuple[int, ...]) -> Op:
         ends = [self._recording.activities[target].end_ns for target in targets]
@@ -264,7 +302,7 @@ def _with_points(ops: list[Op], points: list[Op], fill: bool) -> list[Op]:
 
     With `fill`, what lies between the course and an instant before or after it is running.
     """
-    order = {END: 0, POST: 1, GIVE: 1, SPAWN: 2, BEGIN: 3}
+    order = {MEET: -1, MAY: -1, END: 0, POST: 1, GIVE: 1, SPAWN: 2, BEGIN: 3}
     waiting = deque(sorted(points, key=lambda point: (point.start_ns, order[point.kind])))
     merged: list[Op] = []
     if fill and waiting and ops and waiting[0].start_ns < ops[0].start_ns:

@@ -22,7 +22,8 @@ from microdelay.diagnose.ops import (
     FORK,
     GIVE,
     HOLD,
-    JOIN,
+    MAY,
+    MEET,
     POINTS,
     POST,
     RUN,
@@ -36,6 +37,9 @@ from microdelay.diagnose.ops import (
 COUNTED = frozenset({TAKE, GIVE})
 """Kinds of ops of which it matters in which order lanes come to them."""
 
+MEETINGS = frozenset({MAY, MEET})
+"""Kinds of waits for what had ended already."""
+
 AT_ONCE_NS = 50_000
 """A remedy that takes no longer answers from memory: the task runs on."""
 
@@ -45,7 +49,7 @@ def replay(program: Program, edits: Sequence[Edit] = (), view: str = "expected")
 
     A trace that does not come to its end (its program waits for something that was not recorded) is left out.
     """
-    return _Run(edited(program, edits, view)).run()
+    return _Run(edited(program, edits, view), view).run()
 
 
 def edited(program: Program, edits: Sequence[Edit], view: str) -> Program:
@@ -138,14 +142,14 @@ def _replaced(ops: list[Op], edits: Sequence[Replace], view: str) -> list[Op]:
                 # What is answered at once does not go back to the loop in between.
                 kind = HOLD if op.kind == HOLD or cost <= AT_ONCE_NS else WAIT
                 made.append(Op(kind, current.start_ns, current.start_ns, cost))
-        if current is None or op.kind in POINTS or not _inside(op, current):
+        if current is None or op.kind in POINTS or op.kind in MEETINGS or not _inside(op, current):
             made.append(op)
     return made
 
 
 def _leads_to(op: Op, edit: Replace) -> bool:
     """Tell whether an activity did this before it came to what is replaced: it began, took a pool's worker."""
-    return (op.kind == TAKE or op.kind in POINTS) and op.end_ns <= edit.start_ns
+    return (op.kind == TAKE or op.kind in POINTS or op.kind in MEETINGS) and op.end_ns <= edit.start_ns
 
 
 def _forked(ops: list[Op], group: Together, view: str) -> list[Op]:
@@ -156,7 +160,7 @@ def _forked(ops: list[Op], group: Together, view: str) -> list[Op]:
     starts = [start for start, _ in group.intervals]
     for op in ops:
         number = _member(op, group.intervals, starts)
-        if number is None or op.kind in (BEGIN, END):
+        if number is None or op.kind in (BEGIN, END, MAY, MEET):
             rest.append(op)
             continue
         if at < 0:
@@ -234,8 +238,9 @@ class _Join:
 class _Run:
     """One replay: a queue of what happens next, to threads and to loops."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, view: str) -> None:
         self._program = program
+        self._met = MEETINGS if view == VIEWS[-1] else {MEET}
         self._queue: list[tuple[int, int, _Lane | _Loop]] = []
         self._number = 0
         self._loops: dict[int, _Loop] = defaultdict(_Loop)
@@ -332,6 +337,8 @@ class _Run:
                 time += op.cost
             elif kind in POINTS:
                 self._pass(op, time, lane.loop)
+            elif kind in MEETINGS and kind not in self._met:
+                continue
             else:
                 lane.order = op.end_ns
                 resumed = self._wait(lane, op, time)
@@ -383,7 +390,7 @@ class _Run:
                 return time + (op.cost if not lane.loop else 0)
             self._taking[op.key].append((lane, op.cost))
             return None
-        targets = list(op.targets) if op.kind == JOIN else self._fork(lane, op, time)
+        targets = list(op.targets) if op.targets else self._fork(lane, op, time)
         missing = [target for target in targets if target not in self._ended]
         latest = max((self._ended[target] for target in targets if target in self._ended), default=time)
         if not missing:
