@@ -5,7 +5,11 @@ An edit names an activity and intervals of its recorded time; `Cost` is how long
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import overload
+
+from microdelay.traces.index import Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,5 +93,34 @@ class Shorten:
 
 
 Edit = Replace | Shorten | Start | Together | Unblock
+
+
+class Edits(Sequence[Edit]):
+    """Edits of one kind as columns; each becomes an object when somebody asks for it.
+
+    `make` gives the edit of (activity, start_ns, end_ns): the same numbers must give equal edits. A replay of a long
+    recording looks at few of them.
+    """
+
+    def __init__(self, activity: Ints, start_ns: Ints, end_ns: Ints, make: Callable[[int, int, int], Edit]) -> None:
+        self.activity, self.start_ns, self.end_ns, self._make = activity, start_ns, end_ns, make
+
+    def __len__(self) -> int:
+        return len(self.start_ns)
+
+    @overload
+    def __getitem__(self, index: int) -> Edit: ...
+    @overload
+    def __getitem__(self, index: slice) -> Edits: ...
+    def __getitem__(self, index: int | slice) -> Edit | Edits:
+        if isinstance(index, slice):
+            return Edits(self.activity[index], self.start_ns[index], self.end_ns[index], self._make)
+        return self._make(int(self.activity[index]), int(self.start_ns[index]), int(self.end_ns[index]))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
 
 VIEWS = ("best", "expected", "worst")

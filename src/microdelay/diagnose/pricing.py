@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from microdelay.diagnose.edits import VIEWS, Edit, Replace, Start, Together
+from microdelay.diagnose.edits import VIEWS, Edit, Edits, Replace, Start, Together
 from microdelay.diagnose.ops import Program
 from microdelay.diagnose.program import compile_program
 from microdelay.diagnose.replay import fidelity, replay
@@ -96,6 +96,8 @@ class Pricing:
 
     def _begins(self, edits: Sequence[Edit]) -> Ints:
         """Give when each edit begins."""
+        if isinstance(edits, Edits):
+            return edits.start_ns
         begun = [edit.start_ns if type(edit) is Replace else self._begin(edit) for edit in edits]
         return np.array(begun, dtype=np.int64)
 

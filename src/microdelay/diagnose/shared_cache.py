@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from microdelay.diagnose.edits import Edit, Together
+from microdelay.diagnose.edits import Edit, Edits, Together
 from microdelay.diagnose.rule import Finding
 from microdelay.spans import DB, REQUESTS, Place, Span
 from microdelay.traces.model import Recording
@@ -40,6 +40,8 @@ class _Branch:
 
 def with_extra_calls(recording: Recording, finding: Finding) -> Finding:
     """Give a finding with the calls that its fan-out makes besides: said, counted, and in the time that it predicts."""
+    if isinstance(finding.edits, Edits):  # of intervals one by one
+        return finding
     together = [edit for edit in finding.edits if isinstance(edit, Together)]
     if not together:
         return finding

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
 
 from microdelay.diagnose import snippet
 from microdelay.diagnose.case import Case
-from microdelay.diagnose.edits import Unblock
-from microdelay.diagnose.places import median_per_trace
+from microdelay.diagnose.edits import Edits, Unblock
+from microdelay.diagnose.places import median_of_sums
 from microdelay.diagnose.processor import Clock, Split
 from microdelay.diagnose.rule import Finding
-from microdelay.spans import CODEC, GC, IMPORT, LOG, SETUP, TELEMETRY, WAITS, WORK, Place, Span
-from microdelay.traces.model import Step, Trace
+from microdelay.spans import CODEC, GC, IMPORT, LOG, SETUP, TELEMETRY, WAITS, WORK, Place
+from microdelay.traces.columns import Spans
+from microdelay.traces.index import Groups, Ints, grouped
+from microdelay.traces.model import Step
 
 NAME = "blocked-loop"
 SUMMARY = "a blocking call or long computation inside a coroutine, while other tasks wait for the event loop"
@@ -53,60 +57,153 @@ pool = concurrent.futures.ProcessPoolExecutor()  # once, at the top of the modul
 await asyncio.get_running_loop().run_in_executor(pool, compute, argument)"""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, eq=False)
+class _Parts:
+    """Parts of long steps, in order: `trace` counts in the case's, `row` in its spans; -1 for a computation."""
+
+    trace: Ints
+    activity: Ints
+    start_ns: Ints
+    end_ns: Ints
+    row: Ints
+    key: Ints
+
+    def take(self, chosen: Ints) -> _Parts:
+        """Give those at some positions."""
+        columns = (self.trace, self.activity, self.start_ns, self.end_ns, self.row, self.key)
+        return _Parts(*(column[chosen] for column in columns))
+
+
+@dataclass(frozen=True, eq=False)
 class _Seen:
     """What blocked at one place."""
 
-    parts: list[tuple[Trace, int, int, int]] = field(default_factory=list)  # trace, activity, start, end
-    spans: list[Span] = field(default_factory=list)
-    is_sampled: bool = False  # the sampler saw the computation at this very line
+    parts: _Parts
+    spans: Spans
+    is_sampled: bool  # the sampler saw the computation at this very line
+
+
+class _Keys:
+    """The places and names at which loops are blocked, as numbers."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[Place, str], int] = {}
+        self.sampled: set[int] = set()
+
+    def number(self, site: Place, name: str) -> int:
+        """Give the number of a place and a name."""
+        return self.known.setdefault((site, name), len(self.known))
 
 
 def find(case: Case) -> Iterable[Finding]:
     """Give each place that held the loop in a long step; log calls are left to their own rule."""
-    seen: dict[tuple[Place, str], _Seen] = defaultdict(_Seen)
-    for trace in case.traces:
-        for activity in trace.activities:
-            for step in case.recording.steps_within(activity, trace.start_ns, trace.end_ns):
-                if step.end_ns - step.start_ns >= MIN_BLOCK_NS and trace.start_ns <= step.start_ns < trace.end_ns:
-                    _look(case, trace, step, seen)
-    for (site, name), found in seen.items():
-        if not found.spans and not found.is_sampled and len(found.parts) < MIN_UNSEEN_SHARE * len(case.traces):
+    trace, step = _long_steps(case)
+    if not len(step):
+        return
+    row, owner = _blocking(case, step)
+    keys = _Keys()
+    parts = _joined([_named(case, trace, step, row, owner, keys), _computations(case, trace, step, row, owner, keys)])
+    known = list(keys.known)
+    for positions in grouped(parts.key):
+        own = parts.take(positions)
+        number = int(own.key[0])
+        found = _Seen(own, case.recording.spans.take(own.row[own.row >= 0]), number in keys.sampled)
+        if not found.spans and not found.is_sampled and len(own.row) < MIN_UNSEEN_SHARE * len(case.traces):
             continue
-        if len(found.parts) >= MIN_TIMES or len(case.traces) < MIN_TIMES or _kind(found) in WAITS:
-            yield _finding(case, site, name, found)
+        if len(own.row) >= MIN_TIMES or len(case.traces) < MIN_TIMES or _kind(found) in WAITS:
+            yield _finding(case, *known[number], found)
 
 
 def _kind(seen: _Seen) -> str:
     return seen.spans[0].kind if seen.spans else "cpu"
 
 
-def _look(case: Case, trace: Trace, step: Step, seen: dict[tuple[Place, str], _Seen]) -> None:
-    at = step.start_ns
-    for span in [*_blocking(case, step), None]:
-        until = span.start_ns if span is not None else step.end_ns
-        if until - at >= MIN_BLOCK_NS and _computes(case, step.activity, at, until):
-            sampled = _busiest(case, step.activity, at, until)
-            site = sampled or _around(case, step, at)
-            if site is not None:
-                seen[site, ""].parts.append((trace, step.activity, at, until))
-                seen[site, ""].is_sampled = sampled is not None
-        if span is None:
-            break
-        if span.kind not in _OTHERS and span.site is not None and span.duration_ns >= MIN_PART_NS:
-            found = seen[span.site, span.name]
-            found.parts.append((trace, step.activity, span.start_ns, span.end_ns))
-            found.spans.append(span)
-        at = max(at, span.end_ns)
+def _long_steps(case: Case) -> tuple[Ints, Ints]:
+    """Give the traces and the rows of the steps that began in each and held the loop for long."""
+    runs = case.recording.runs
+    rows = np.flatnonzero(runs.end_ns - runs.start_ns >= MIN_BLOCK_NS)
+    long = Groups(runs.activity[rows], rows)
+    traces: list[int] = []
+    steps: list[int] = []
+    for number, trace in enumerate(case.traces if len(rows) else ()):
+        for activity in trace.activities:
+            own = long.get(activity)
+            began = runs.start_ns[own]
+            chosen = own[(began >= trace.start_ns) & (began < trace.end_ns)].tolist()
+            traces += [number] * len(chosen)
+            steps += chosen
+    return np.array(traces, np.int64), np.array(steps, np.int64)
 
 
-def _blocking(case: Case, step: Step) -> Iterator[Span]:
-    """Give the outermost waits and works that began and ended within one step: they did not let go of the loop."""
-    until = 0
-    for span in case.recording.within(step.activity, step.start_ns, step.end_ns):
-        if span.kind in _NAMED and span.end_ns <= step.end_ns and span.start_ns >= until:
-            until = span.end_ns
-            yield span
+def _blocking(case: Case, step: Ints) -> tuple[Ints, Ints]:
+    """Give the outermost waits and works that began and ended within each step: they did not let go of the loop.
+
+    They come as rows, each with the position of its step.
+    """
+    runs, lanes, spans = case.recording.runs, case.recording.lanes, case.recording.spans
+    columns = (each[step].tolist() for each in (runs.activity, runs.start_ns, runs.end_ns))
+    inside = [lanes.within(*each) for each in zip(*columns, strict=True)]
+    owner = np.repeat(np.arange(len(step)), [len(each) for each in inside])
+    row = np.concatenate(inside)
+    named = spans.of_kinds(_NAMED)[row] & (spans.end_ns[row] <= runs.end_ns[step[owner]])
+    row, owner = row[named], owner[named]
+    chosen: list[int] = []
+    before, until = -1, 0
+    for number, (own, start, end) in enumerate(
+        zip(owner.tolist(), spans.start_ns[row].tolist(), spans.end_ns[row].tolist(), strict=True)
+    ):
+        if own != before or start >= until:
+            before, until = own, end
+            chosen.append(number)
+    return row[chosen], owner[chosen]
+
+
+def _named(case: Case, trace: Ints, step: Ints, row: Ints, owner: Ints, keys: _Keys) -> _Parts:
+    """Give the blocking spans that are long enough, and of no other rule."""
+    spans = case.recording.spans.take(row)
+    chosen = ~spans.of_kinds(_OTHERS) & (spans.site != 0) & (spans.duration_ns >= MIN_PART_NS)
+    spans, row, owner = spans.take(chosen), row[chosen], owner[chosen]
+    key = np.zeros(len(row), np.int64)
+    name, names = spans.coded(lambda shape: shape.name)
+    for same in grouped(spans.site, name):
+        place = spans.table.places.known[int(spans.site[same[0]])]
+        assert place is not None
+        key[same] = keys.number(place, names[name[same[0]]])
+    return _Parts(trace[owner], case.recording.runs.activity[step[owner]], spans.start_ns, spans.end_ns, row, key)
+
+
+def _computations(case: Case, trace: Ints, step: Ints, row: Ints, owner: Ints, keys: _Keys) -> _Parts:
+    """Give the long stretches of steps in which they computed, between what is named."""
+    runs, spans = case.recording.runs, case.recording.spans
+    # The stretches before each span, and the one after the last: the spans of a step follow one another.
+    every = np.append(owner, np.arange(len(step)))
+    order = np.argsort(every, kind="stable")
+    every = every[order]
+    until = np.append(spans.start_ns[row], runs.end_ns[step])[order]
+    ended = np.append(spans.end_ns[row], runs.end_ns[step])[order]
+    first = np.append(True, every[1:] != every[:-1])
+    since = np.where(first, runs.start_ns[step[every]], np.append(0, ended[:-1]))
+    long = np.flatnonzero(until - since >= MIN_BLOCK_NS)
+    made: list[tuple[int, ...]] = []
+    for own, start, end in zip(every[long].tolist(), since[long].tolist(), until[long].tolist(), strict=True):
+        activity = int(runs.activity[step[own]])
+        if not _computes(case, activity, start, end):
+            continue
+        sampled = _busiest(case, activity, start, end)
+        site = sampled or _around(case, runs.row(int(step[own])), start)
+        if site is not None:
+            number = keys.number(site, "")
+            if sampled is not None:
+                keys.sampled.add(number)
+            made.append((int(trace[own]), activity, start, end, -1, number))
+    return _Parts(*np.array(made, np.int64).reshape(-1, 6).T)
+
+
+def _joined(parts: Sequence[_Parts]) -> _Parts:
+    """Give all parts: trace by trace, activity by activity, by start."""
+    fields = ("trace", "activity", "start_ns", "end_ns", "row", "key")
+    made = _Parts(*(np.concatenate([getattr(each, name) for each in parts]) for name in fields))
+    return made.take(np.lexsort((made.row < 0, made.start_ns, made.activity, made.trace)))
 
 
 def _computes(case: Case, activity: int, start_ns: int, end_ns: int) -> bool:
@@ -143,9 +240,9 @@ def _around(case: Case, step: Step, at_ns: int) -> Place | None:
 
 
 def _finding(case: Case, site: Place, name: str, seen: _Seen) -> Finding:
-    lengths = [(trace.id, end - start) for trace, _, start, end in seen.parts]
-    total = sum(length for _, length in lengths)
-    count = len(lengths)
+    parts = seen.parts
+    lengths = parts.end_ns - parts.start_ns
+    total, count = int(lengths.sum()), len(lengths)
     remedy, code = _remedy(seen, site)
     what = name or f"computation {'at' if seen.is_sampled else 'after'} line {site.line} in {site.function}"
     return Finding(
@@ -156,16 +253,14 @@ def _finding(case: Case, site: Place, name: str, seen: _Seen) -> Finding:
         f"{count / len(case.traces):.1f} times a trace",
         remedy=remedy,
         spans=seen.spans,
-        edits=[
-            Unblock(activity, start, end, computing=_keeps_the_lock(seen)) for _, activity, start, end in seen.parts
-        ],
-        traces=len({trace.id for trace, *_ in seen.parts}),
+        edits=Edits(parts.activity, parts.start_ns, parts.end_ns, partial(Unblock, computing=_keeps_the_lock(seen))),
+        traces=len(np.unique(parts.trace)),
         snippet=code,
         places=(site,),
-        operations=frozenset((span.kind, span.name) for span in seen.spans),
+        operations=frozenset(seen.spans.coded(lambda shape: (shape.kind, shape.name))[1]),
         count=count,
         total_ns=total,
-        median_ns=median_per_trace(lengths),
+        median_ns=median_of_sums(parts.trace, lengths),
     )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
 
 from microdelay.diagnose.case import Case
-from microdelay.diagnose.edits import Cost, Replace
+from microdelay.diagnose.edits import Cost, Edits, Replace
 from microdelay.diagnose.places import costliest, median_of_sums, places
 from microdelay.diagnose.rows import Rows
 from microdelay.diagnose.rule import Finding
@@ -85,10 +86,7 @@ def _finding(case: Case, handler: str, seen: Rows, inside: Spans) -> Finding | N
         what=f"{_some(len(spans) / len(case.traces))} a trace go through {name} one by one{waits} ({lines} lines)",
         remedy=REMEDY,
         spans=spans,
-        edits=[
-            Replace(*each, BUFFERED)
-            for each in zip(spans.activity.tolist(), spans.start_ns.tolist(), spans.end_ns.tolist(), strict=True)
-        ],
+        edits=Edits(spans.activity, spans.start_ns, spans.end_ns, partial(Replace, cost=BUFFERED)),
         traces=len(np.unique(seen.trace)),
         snippet="from microdelay import BufferedHandler\n\n"
         f"handler = BufferedHandler({_sink(inside)})  # in place of {name}\nlogger.addHandler(handler)",

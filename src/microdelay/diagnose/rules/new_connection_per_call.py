@@ -8,7 +8,7 @@ import numpy as np
 
 from microdelay.diagnose.case import Case
 from microdelay.diagnose.connections import kept_client, openings, still_opened
-from microdelay.diagnose.edits import Replace
+from microdelay.diagnose.edits import Edits, Replace
 from microdelay.diagnose.places import costliest, median_of_sums, places
 from microdelay.diagnose.rows import Rows
 from microdelay.diagnose.rule import Finding
@@ -64,7 +64,6 @@ def _finding(case: Case, client: str, seen: Rows) -> Finding:
     where = costliest(requests)
     assert where is not None
     _, kinds = opening.coded(lambda shape: shape.kind)
-    columns = (each.tolist() for each in (opening.activity, opening.start_ns, opening.end_ns))
     return Finding(
         rule=NAME,
         where=where,
@@ -73,7 +72,7 @@ def _finding(case: Case, client: str, seen: Rows) -> Finding:
         f"{', '.join(sorted(hosts)[:3])}; there was one",
         remedy=REMEDY,
         spans=opening,
-        edits=[Replace(each, start, end, still_opened(end - start)) for each, start, end in zip(*columns, strict=True)],
+        edits=Edits(opening.activity, opening.start_ns, opening.end_ns, _kept),
         traces=len(np.unique(seen.trace)),
         snippet=kept_client(client, where),
         places=places(requests),
@@ -82,6 +81,10 @@ def _finding(case: Case, client: str, seen: Rows) -> Finding:
         total_ns=int(opening.duration_ns.sum()),
         median_ns=median_of_sums(trace, opening.duration_ns),
     )
+
+
+def _kept(activity: int, start_ns: int, end_ns: int) -> Replace:
+    return Replace(activity, start_ns, end_ns, still_opened(end_ns - start_ns))
 
 
 def _host(attributes: Attributes) -> str:
