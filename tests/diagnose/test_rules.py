@@ -71,6 +71,24 @@ def work(get):
     assert finding.dependence.verdict == "independent"
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_loop_that_gets_one_path_for_each_item_says_that_a_batch_would_be_one_call(
+    method: str, tmp_path: Path
+) -> None:
+    drawing = f"""
+        main  |[item  ][item  ][item  ][item  ]
+        item: {method} http://api/lookup  at 4 input=each output=each
+---
+def work(ask, numbers):
+    items = []
+    for number in numbers:
+        items.append(ask(f"http://api/lookup?id={{number}}"))
+    return items
+"""
+    (finding,) = found("serial-calls", drawing, tmp_path)
+    assert any("batch endpoint" in each for each in finding.cautions) == (method == "GET")
+
+
 def test_a_trace_that_leaves_a_call_out_is_no_finding_of_its_own(tmp_path: Path) -> None:
     drawing = """
         trace |[one                     ][two             ]

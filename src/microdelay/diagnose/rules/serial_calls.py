@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from statistics import median
 
@@ -28,6 +28,13 @@ MIN_CALL_NS = 1_000_000
 
 MAX_PAIRS = 1_000
 """Of two places that are judged: what they show they show by then."""
+
+BATCH = (
+    "each asks the same path for another item: a batch endpoint, where the service has one, would be one call for all"
+)
+
+MIN_ITEMS = 3
+"""Of one path with different input in one loop, from which on it is a list; two may be a coincidence (`n-plus-one`)."""
 
 WINDOW = 8
 """Calls behind one another that are compared: a longer run of independent calls is cut, which loses little."""
@@ -237,7 +244,17 @@ def _loops(case: Case, sequences: Sequence[tuple[Trace, Sequence[_Member]]]) -> 
         verdict = judge_loop(case, pairs, sorted(others[site], key=_position))
         text = snippet.fan_out_loop(site) if verdict.verdict != DEPENDENT else ""
         singles = [(trace, [_Member(site, (unit,)) for unit in member.units]) for trace, member in found]
-        yield _finding(case, (site,), singles, verdict, text)
+        made = _finding(case, (site,), singles, verdict, text)
+        yield replace(made, cautions=(BATCH,)) if made.remedy and _is_of_one_path(singles) else made
+
+
+def _is_of_one_path(seen: Sequence[tuple[Trace, Sequence[_Member]]]) -> bool:
+    """Tell whether a loop only gets one path, each time for something else: an N+1 of requests."""
+    spans = [span for _, members in seen[:MAX_PAIRS] for each in members for span in each.units[0].spans]
+    paths = {(s.attributes.get("server.address"), s.attributes.get("url.template")) for s in spans}
+    asked = {span.input for each in seen[0][1] for span in each.units[0].spans}
+    gets = all(span.attributes.get("http.request.method") == "GET" for span in spans)
+    return gets and len(paths) == 1 and len(asked - {0}) >= MIN_ITEMS
 
 
 def _turns(case: Case, sequences: Sequence[tuple[Trace, Sequence[_Member]]], verdicts: _Verdicts) -> Iterator[Finding]:
