@@ -15,6 +15,7 @@ from microdelay.diagnose.edits import Cost, Replace
 from microdelay.diagnose.evidence import Seen, by_place, folded, ms, times
 from microdelay.diagnose.rule import Finding
 from microdelay.spans import CODEC, Place, Span
+from microdelay.traces.columns import Shape
 
 NAME = "slow-codec"
 SUMMARY = "objects turned into bytes, or back, far slower than it can be done"
@@ -68,11 +69,16 @@ numbers, of messages, and on deep objects; the factors are the most, the usual a
 def find(case: Case) -> Iterable[Finding]:
     """Give each place that uses a slow codec for a visible part of the traces' time."""
     whole = sum(trace.duration_ns for trace in case.traces)
-    spans = case.pairs(case.select({CODEC}, lambda shape: shape.name in FASTER))
+    spans = case.pairs(case.select({CODEC}, _may_be_slow))
     for (place, name), seen in by_place(spans).items():
         slow = [(trace, span) for trace, span in seen if _is_slow(span)]
         if sum(span.duration_ns for _, span in slow) >= max(1, MIN_TRACE_SHARE * whole):
             yield _finding(case, place, name, slow)
+
+
+def _may_be_slow(shape: Shape) -> bool:
+    size = shape.attributes.get("size")
+    return shape.name in FASTER and (not isinstance(size, int) or size > MIN_BYTES)
 
 
 def _is_slow(span: Span) -> bool:

@@ -11,6 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from microdelay.diagnose.case import Case
 from microdelay.diagnose.edits import Cost, Edit, Replace, Start
 from microdelay.diagnose.evidence import folded, ms, root_of
@@ -71,7 +73,8 @@ def find(case: Case) -> Iterable[Finding]:
             found.seen.append((trace, span))
             found.lengths.append((trace.id, span.duration_ns))
             found.edits.append(Replace(span.activity, span.start_ns, span.end_ns, _cost(span.duration_ns)))
-    items = [each for each in case.recording.activities.values() if each.kind == "work" and each.end_ns]
+    lives = case.recording.lives
+    items = lives.rows(np.flatnonzero(lives.kind.are("work") & (lives.end_ns != 0)).tolist())
     ends = sorted(each.end_ns for each in items)
     late = {each.id: each for each in items if _late(each) >= MIN_QUEUE_NS and _took_over(each, ends)}
     for trace in case.traces if late else ():
