@@ -182,6 +182,22 @@ def test_task_is_not_woken_by_one_that_is_suspended_itself():
     assert taken(recording, [trace(0, 33, ONE)]) == pytest.approx([33], abs=0.1)
 
 
+def test_task_that_only_lets_others_run_first_waits_for_nothing_else():
+    # ONE yields (`sleep(0)`): it is ready at once, and behind TWO, which it made and which holds the loop.
+    recording = tasks(
+        {
+            ONE: [step(ONE, 0, 1, resumed=21, ready=1, cause=ONE, on="sleep"), step(ONE, 21, 23)],
+            TWO: [step(TWO, 1, 21)],
+        },
+        [span(1, "sleep", 2, 20, TWO)],
+    )
+    begun = dataclasses.replace(recording.activities[TWO], parent=ONE, created_ns=MS // 2)
+    recording = dataclasses.replace(recording, activities={**recording.activities, TWO: begun})
+    yielding = trace(0, 23, ONE)
+    assert taken(recording, [yielding]) == pytest.approx([23], abs=0.1)
+    assert taken(recording, [yielding], Unblock(TWO, 2 * MS, 20 * MS)) == pytest.approx([4], abs=0.1)
+
+
 def test_time_that_a_loop_spends_between_steps_is_not_lost():
     # A millisecond passes between each two steps of tasks that were all ready at the start.
     recording = tasks(

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from microdelay.diagnose.ops import AWAIT, GIVE, HOLD, JOIN, POINTS, POST, RUN, TAKE, WAIT, Op, Program
+from microdelay.diagnose.ops import AWAIT, GIVE, HOLD, JOIN, POINTS, POST, RUN, TAKE, WAIT, YIELD, Op, Program
 from microdelay.traces.model import Recording, Trace
 
 LOOP: Final = "loop"  # ready, but others held the event loop
@@ -97,7 +97,7 @@ class CriticalPaths:
                 made = [self._segment(activity, until, at, WAKE)] if until < at else []
                 return other, until, made
         made = []
-        if op.kind == WAIT and op.start_ns + op.cost < at and op.cost < op.end_ns - op.start_ns:
+        if op.kind in (WAIT, YIELD) and op.start_ns + op.cost < at and op.cost < op.end_ns - op.start_ns:
             # It was ready earlier: others held the loop, or it looked outside too late because of them.
             since = op.start_ns + op.cost
             made, at = self._held(activity, since, at), since

@@ -8,6 +8,7 @@ from typing import Final
 RUN: Final = "run"  # the processor is used; in a task, the loop with it
 HOLD: Final = "hold"  # a blocking wait: the processor is free, the loop is not
 WAIT: Final = "wait"  # the outside world takes its time
+YIELD: Final = "yield"  # a task lets the others that are ready run first
 JOIN: Final = "join"  # until the activities in `targets` have ended, and `cost` after that
 AWAIT: Final = "await"  # until the activity `targets[0]` has reached the point `key`, and `cost` after that
 TAKE: Final = "take"  # until one of what `key` has is free (a pool's worker, a lock, an item), and `cost` after that

@@ -30,6 +30,7 @@ from microdelay.diagnose.ops import (
     SPAWN,
     TAKE,
     WAIT,
+    YIELD,
     Op,
     Program,
 )
@@ -337,6 +338,10 @@ class _Run:
                 time += op.cost
             elif kind in POINTS:
                 self._pass(op, time, lane.loop)
+            elif kind == YIELD:
+                lane.order = op.end_ns
+                self._resume(time, lane, lane.loop)
+                return time
             elif kind in MEETINGS and kind not in self._met:
                 continue
             else:

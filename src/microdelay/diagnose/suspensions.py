@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from microdelay.diagnose.loops import SAME_TURN_NS, Timeline
-from microdelay.diagnose.ops import AWAIT, GIVE, JOIN, POST, RUN, TAKE, WAIT, Op, piece
+from microdelay.diagnose.ops import AWAIT, GIVE, JOIN, POST, RUN, TAKE, WAIT, YIELD, Op, piece
 from microdelay.diagnose.resources import Groups, is_counted
 from microdelay.spans import SLEEP, Span
 from microdelay.traces.model import Activity, Recording, Step
@@ -48,6 +48,11 @@ class Suspensions:
     def after(self, step: Step) -> Iterator[Op]:
         """Give what a task waited for between a step and the next."""
         line = self._timeline(step.activity)
+        if step.cause == step.activity and step.start_ns <= step.ready_ns <= step.end_ns and not step.joins:
+            turn = self._turn(line, step.end_ns, step.resumed_ns, 0)
+            yield Op(YIELD, step.end_ns, turn[0].start_ns if turn else step.resumed_ns)
+            yield from turn
+            return
         ready = min(step.ready_ns, step.resumed_ns) if step.ready_ns >= step.end_ns else 0
         joins = tuple(target for target in step.joins if self._ends(target))
         # A gather whose first failure ended it did not wait for the others: what woke it is its cause.
