@@ -16,8 +16,8 @@ DRAWING = """
     1 character = 1 ms
     main  |[weather  ][one  ][two  ][finance  ]
     weather: GET http://weather/today  at 2
-    one: sql {}  at 3
-    two: sql {}  at 3
+    one: sql {}  at 3 system=postgresql
+    two: sql {}  at 3 system=postgresql
     finance: GET http://finance/account  at 4
 ---
 def work(get):
@@ -44,3 +44,11 @@ def test_a_write_keeps_calls_apart(one: str, two: str, verdict: str, tmp_path: P
     together = [each for each in found if each.dependence and each.dependence.verdict == INDEPENDENT]
     assert any({2, 4} <= {place.line for place in each.places} for each in together) == (verdict == INDEPENDENT)
     assert not any(span.name.startswith(("INSERT", "UPDATE")) for each in together for span in each.spans)
+
+
+def test_a_connection_of_sqlite_does_not_move_to_another_thread(tmp_path: Path) -> None:
+    drawing = DRAWING.replace("system=postgresql", "system=sqlite").format("SELECT a FROM t", "COMMIT")
+    recording = draw(drawing.replace('len("rows")', 'database.execute("SELECT a FROM t")'), str(tmp_path))
+    found = list(serial_calls.find(Case(recording, assemble(recording))))
+    together = [each for each in found if each.dependence and each.dependence.verdict == INDEPENDENT]
+    assert not any(span.name == "SELECT t" for each in together for span in each.spans)

@@ -11,17 +11,21 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from microdelay.diagnose.case import Case
 from microdelay.diagnose.dataflow import apart
 from microdelay.diagnose.dataflow.callees import bindings, local_names
 from microdelay.diagnose.dataflow.source import FUNCTIONS, Body, Module, module, parameters, root_name, without_await
 from microdelay.diagnose.units import Unit
-from microdelay.spans import DB, Span
+from microdelay.spans import DB, Place, Span
 
 POOLED = re.compile(r"(^|[._])\w*(pool|engine|database|client|redis|cache|valkey|sessionmaker)\w*$", re.IGNORECASE)
 """Names of what may be asked several things at once, since it takes a connection for each."""
 
 MADE_POOLED = re.compile(r"(pool|engine|sessionmaker|Database|Redis|Valkey|Client)(\(|$|\.from_url)")
 """What such a thing is made by."""
+
+SQLITE_POOLED = re.compile(r"(^|[._])\w*(pool|engine|sessionmaker)\w*$", re.IGNORECASE)
+"""Of these names, those that are no connection of SQLite's: `sqlite3` has no client that takes several statements."""
 
 CONCURRENT_SYSTEMS = frozenset({
     "redis", "valkey", "mongodb", "elasticsearch", "opensearch", "dynamodb", "aws.dynamodb", "cassandra", "memcached",
@@ -51,15 +55,40 @@ class Receiver:
     own: bool = False
 
 
-def shared(first: Unit, second: Unit) -> str:
-    """Say why two calls cannot run together: they use one connection; "" where nothing says so."""
+def shared(case: Case, first: Unit, second: Unit) -> str:
+    """Say why two calls cannot run together: a connection takes one statement, or one thread; "" where nothing does."""
     for one in _statements(first):
         for two in _statements(second):
             if one.attributes.get("db.system.name") == two.attributes.get("db.system.name"):
                 why = _shared(one, receiver_of(first, one), two, receiver_of(second, two))
                 if why:
                     return why
+    return _of_one_thread(case, first) or _of_one_thread(case, second)
+
+
+def _of_one_thread(case: Case, unit: Unit) -> str:
+    """Say that a call may not move to another thread: `sqlite3` refuses a connection in any but the one it was made in.
+
+    See `check_same_thread` in its documentation. Tasks that await it use a library that has a thread for it.
+    """
+    ran = case.recording.activities.get(unit.activity)
+    for span in _statements(unit):
+        if span.attributes.get("db.system.name") == "sqlite" and span.site is not None:
+            if ran is None or (ran.kind == "task" and _is_awaited(span.site)):
+                continue
+            receiver = receiver_of(unit, span)
+            if receiver is None or not receiver.own:
+                return f"line {span.site.line} uses a connection of SQLite, which only the thread that made it may use"
     return ""
+
+
+def _is_awaited(site: Place) -> bool:
+    """Tell whether a statement is part of something awaited; so it is, too, where the source does not tell."""
+    parsed = module(site.file)
+    node: ast.AST | None = parsed.expression(site) if parsed is not None else None
+    while parsed is not None and node is not None and not isinstance(node, (ast.stmt, ast.Await)):
+        node = next(iter(parsed.ancestors(node)), None)
+    return node is None or isinstance(node, (ast.Await, ast.AsyncWith, ast.AsyncFor))
 
 
 def _shared(one: Span, at: Receiver | None, two: Span, other: Receiver | None) -> str:
@@ -94,7 +123,8 @@ def receiver_of(unit: Unit, span: Span) -> Receiver | None:
     receiver = function.value if isinstance(function, ast.Attribute) else None
     if parsed is None or node is None or receiver is None or not root_name(receiver):
         return None
-    if is_pooled(parsed, receiver):
+    names = SQLITE_POOLED if span.attributes.get("db.system.name") == "sqlite" else POOLED
+    if is_pooled(parsed, receiver, names):
         return Receiver(ast.unparse(receiver), own=True)
     name, scope = root_name(receiver), parsed.scope(node)
     if not isinstance(scope, FUNCTIONS) or name not in local_names(scope):
@@ -106,7 +136,7 @@ def receiver_of(unit: Unit, span: Span) -> Receiver | None:
         return Receiver(ast.unparse(receiver), _bound_by_with(parsed, node, name), own=bool(unit.path))
     if root_name(made_of) in set(parameters(scope)) - {"self", "cls"} and unit.path:
         return None
-    return Receiver(ast.unparse(made_of), own=is_pooled(parsed, made_of))
+    return Receiver(ast.unparse(made_of), own=is_pooled(parsed, made_of, names))
 
 
 def _made_of(parsed: Module, scope: Body, name: str) -> ast.expr | None:
@@ -145,9 +175,9 @@ def _bound_by_with(parsed: Module, node: ast.AST, name: str) -> int:
     return 0
 
 
-def is_pooled(parsed: Module, receiver: ast.AST) -> bool:
+def is_pooled(parsed: Module, receiver: ast.AST, names: re.Pattern[str] = POOLED) -> bool:
     """Tell whether an object takes a connection for each thing that it is asked."""
     name = apart.dotted(receiver)
-    if POOLED.search(name):
+    if names.search(name):
         return True
     return any(MADE_POOLED.search(made) for made in apart.made_as(parsed, name.rpartition(".")[2]))

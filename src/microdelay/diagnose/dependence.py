@@ -118,7 +118,7 @@ def _combined(case: Case, pairs: Sequence[Pair], static: Verdict) -> Verdict:
     if flowed is not None and flowed.verdict == DEPENDENT:
         return flowed
     _, first, second = pairs[0]
-    connection = shared(first, second)
+    connection = shared(case, first, second)
     if connection:
         return Verdict(DEPENDENT, (connection,))
     written = _written(first, second)
