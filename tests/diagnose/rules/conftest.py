@@ -15,6 +15,9 @@ PROGRAMS = Path(__file__).parent / "programs"
 
 PATIENCE_S = 90
 
+ATTEMPTS = 3
+"""At a near miss: on a busy machine its threads and pauses may truly be late, and a rule then says so."""
+
 Findings = list[dict[str, Any]]
 
 
@@ -33,7 +36,10 @@ def found_and_not(diagnosed: Callable[[str, str], tuple[Findings, Findings]]) ->
     """Check that the rule of a program's name finds its slow mode, at the marked line, and nothing in the other."""
 
     def check(name: str) -> None:
-        slow, near = diagnosed(name, name.replace("_", "-"))
+        for _ in range(ATTEMPTS):
+            slow, near = diagnosed(name, name.replace("_", "-"))
+            if not near:
+                break
         assert near == []
         [finding] = slow
         source = (PROGRAMS / f"{name}.py").read_text().splitlines()

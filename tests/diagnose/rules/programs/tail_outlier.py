@@ -12,8 +12,8 @@ session = requests.Session()
 
 @microdelay.trace
 def handle(number: int) -> int:
-    rare = "&slow=20&slow_ms=200" if mode == "slow" else ""
-    return session.get(f"{service}/search?ms=10{rare}&q={number}").status_code  # found
+    rare = "search?slow=20&slow_ms=200" if mode == "slow" else "find?"  # the service counts by path
+    return session.get(f"{service}/{rare}&ms=10&q={number}").status_code  # found
 
 
 for number in range(60):
