@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from microdelay.record import start as start
     from microdelay.record import stop as stop
     from microdelay.record import trace as trace
+    from microdelay.remedy.buffered_handler import BufferedHandler as BufferedHandler
     from microdelay.remedy.cache import cached as cached
     from microdelay.remedy.fan_out import fan_out as fan_out
-    from microdelay.remedy.log_buffer import BufferedHandler as BufferedHandler
     from microdelay.remedy.log_buffer import LogBuffer as LogBuffer
 
 __all__ = [
@@ -35,7 +35,7 @@ __all__ = [
 __getattr__, __dir__ = lazy(
     __name__,
     {
-        "BufferedHandler": "microdelay.remedy.log_buffer",
+        "BufferedHandler": "microdelay.remedy.buffered_handler",
         "LogBuffer": "microdelay.remedy.log_buffer",
         "MicrodelayError": "microdelay.errors",
         "cached": "microdelay.remedy.cache",

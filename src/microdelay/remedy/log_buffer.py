@@ -1,15 +1,13 @@
-"""LogBuffer and BufferedHandler: a program hands its log records over and never waits for the log service."""
+"""LogBuffer: a program hands its log records over and never waits for the log service."""
 
 from __future__ import annotations
 
-import logging
 import time
 import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import lru_cache
 from types import TracebackType
-from typing import Final, NamedTuple, Self, TypedDict, Unpack
+from typing import Final, NamedTuple, Self, TypedDict
 
 from microdelay.errors import RemedyError
 from microdelay.remedy import log_json
@@ -19,13 +17,6 @@ from microdelay.remedy.sinks import Record, make_sink
 
 MAX_RECORD_BYTES: Final = 256 * 1024
 """A longer record is cut: the largest that common log services take (CloudWatch 256 KB, Loki 256 KB)."""
-
-NAMES_OF_RECORD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-"""What every `logging.LogRecord` has; the rest came in as `extra`."""
-
-OUR_FIELDS: Final = frozenset({"level", "logger", "exception", "stack"})
-NO_FIELDS: Final[dict[str, object]] = {}
-PLAIN_FORMATTER: Final = logging.Formatter()
 
 Sink = str | Callable[[list[Record]], object]
 
@@ -203,84 +194,7 @@ class LogBuffer:
         await self.aclose()
 
 
-class BufferedHandler(logging.Handler):
-    """A `logging.Handler` in front of a `LogBuffer`: same sink and options, or a buffer that exists already.
-
-    A record becomes {"time", "message", "level", "logger"}, with "exception" and "stack" where there is one, and
-    the fields that were given as `extra`. A formatter of a class of your own (one that redacts, say) makes the message
-    and the traceback; a plain `logging.Formatter` only lays out what is in the fields anyway, and is not used. Closing
-    the handler closes a buffer of its own, and flushes one that it was given.
-    """
-
-    def __init__(
-        self, sink: Sink | LogBuffer, level: int | str = logging.NOTSET, **options: Unpack[LogBufferOptions]
-    ) -> None:
-        super().__init__(level)
-        if isinstance(sink, LogBuffer) and options:
-            raise RemedyError(f"the buffer has its options already: {', '.join(options)}")
-        self._owns_buffer = not isinstance(sink, LogBuffer)
-        self.buffer: LogBuffer = sink if isinstance(sink, LogBuffer) else LogBuffer(sink, **options)
-
-    def handle(self, record: logging.LogRecord) -> bool:
-        """`logging.Handler.handle` without the handler's lock: the buffer has its own, and holds it for less."""
-        verdict: object = self.filter(record)
-        if isinstance(verdict, logging.LogRecord):  # since 3.12 a filter may replace the record
-            record = verdict
-        if verdict:
-            self.emit(record)
-        return bool(verdict)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Queue the record. Never raises."""
-        try:
-            formatter = self.formatter if type(self.formatter) is not logging.Formatter else None
-            context = _context(record.levelname, record.name)
-            self.buffer.put(record.created, _message(record, formatter), _fields(record, formatter), context)
-        except Exception:
-            self.handleError(record)
-
-    def flush(self) -> None:
-        """Send what is queued, within the buffer's `exit_timeout`."""
-        self.buffer.flush()
-
-    def close(self) -> None:
-        """Send what is queued and leave `logging`."""
-        super().close()
-        if self._owns_buffer:
-            self.buffer.close()
-        else:
-            self.buffer.flush()
-
-
-def _message(record: logging.LogRecord, formatter: logging.Formatter | None) -> str:
-    try:
-        return formatter.format(record) if formatter else record.getMessage()
-    except Exception as error:  # the wrong number of arguments: the record says so instead of being lost
-        return f"{record.msg} {record.args} (not formatted: {log_json.as_text(error)})"
-
-
-@lru_cache(maxsize=1024)
-def _context(level: str, logger: str) -> str:
-    return log_json.encode_context({"level": level, "logger": logger})
-
-
 def _require_positive(**options: float) -> None:
     for name, value in options.items():
         if not value > 0:
             raise RemedyError(f"{name} must be more than 0, not {value!r}")
-
-
-def _fields(record: logging.LogRecord, formatter: logging.Formatter | None) -> dict[str, object]:
-    if not record.exc_info and not record.exc_text and not record.stack_info and vars(record).keys() <= NAMES_OF_RECORD:
-        return NO_FIELDS
-    fields: dict[str, object] = {}
-    if record.exc_info and record.exc_info[1] is not None:
-        fields["exception"] = (formatter or PLAIN_FORMATTER).formatException(record.exc_info)
-    elif record.exc_text:
-        fields["exception"] = record.exc_text
-    if record.stack_info:
-        fields["stack"] = record.stack_info
-    for name, value in vars(record).items():
-        if name not in NAMES_OF_RECORD:
-            fields[f"{name}_" if name in OUR_FIELDS else name] = value
-    return fields
