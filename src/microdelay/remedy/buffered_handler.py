@@ -8,7 +8,8 @@ from typing import Final, Unpack
 
 from microdelay.errors import RemedyError
 from microdelay.remedy import log_json
-from microdelay.remedy.log_buffer import LogBuffer, LogBufferOptions, Sink
+from microdelay.remedy.log_buffer import LogBuffer, LogBufferOptions
+from microdelay.remedy.sinks import SinkLike
 
 NAMES_OF_RECORD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 """What every `logging.LogRecord` has; the rest came in as `extra`."""
@@ -28,7 +29,7 @@ class BufferedHandler(logging.Handler):
     """
 
     def __init__(
-        self, sink: Sink | LogBuffer, level: int | str = logging.NOTSET, **options: Unpack[LogBufferOptions]
+        self, sink: SinkLike | LogBuffer, level: int | str = logging.NOTSET, **options: Unpack[LogBufferOptions]
     ) -> None:
         super().__init__(level)
         if isinstance(sink, LogBuffer) and options:

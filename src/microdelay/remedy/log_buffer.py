@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Final, NamedTuple, Self, TypedDict
@@ -13,12 +13,10 @@ from microdelay.errors import RemedyError
 from microdelay.remedy import log_json
 from microdelay.remedy.process_end import time_left_s
 from microdelay.remedy.shipper import Shipper
-from microdelay.remedy.sinks import Record, make_sink
+from microdelay.remedy.sinks import SinkLike, make_sink
 
 MAX_RECORD_BYTES: Final = 256 * 1024
 """A longer record is cut: the largest that common log services take (CloudWatch 256 KB, Loki 256 KB)."""
-
-Sink = str | Callable[[list[Record]], object]
 
 
 class LogBufferOptions(TypedDict, total=False):
@@ -49,7 +47,8 @@ class LogBufferStats(NamedTuple):
 class LogBuffer:
     """Log records go to bounded memory at the call; one worker thread sends them in batches.
 
-    `sink` is an http:// or https:// URL that gets a JSON array by POST, or a function that takes a list of dicts.
+    `sink` is an http:// or https:// URL that gets a JSON array by POST, a function that takes a list of dicts, or one
+    of `microdelay.remedy.sinks`.
     A batch goes when `batch_size` records wait, or `flush_interval` seconds after the first of them; the rest goes at
     the end of the process, which takes at most `exit_timeout` seconds. At most `max_bytes` wait: what comes on top is
     dropped and counted. A record is cut at `max_record_bytes`. An attempt takes at most `timeout` seconds; the pauses
@@ -62,7 +61,7 @@ class LogBuffer:
 
     def __init__(
         self,
-        sink: Sink,
+        sink: SinkLike,
         *,
         flush_interval: float = 1.0,
         batch_size: int = 500,

@@ -1,66 +1,23 @@
-"""Where batches of log records go: an HTTP service, or a function of the user's."""
+"""Any HTTP service that takes a JSON array."""
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from microdelay.errors import RemedyError
+from microdelay.remedy.sinks.sink import BusyError, RefusedError, TooLargeError
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection, HTTPResponse
-
-Record = dict[str, object]
 
 MAX_RETRY_AFTER_S: Final = 600.0
 """A service that asks for a longer pause is asked again after this one, s: a wrong header must not stop the log."""
 
 MAX_REPLY_BYTES: Final = 65_536
 """Of an answer to a batch no more is read; a longer one costs the connection."""
-
-
-class RefusedError(Exception):
-    """The sink will never take this batch."""
-
-
-class TooLargeError(RefusedError):
-    """The sink would take it in smaller pieces."""
-
-
-class BusyError(Exception):
-    """The sink asks for a pause of `pause_s` seconds."""
-
-    def __init__(self, message: str, pause_s: float) -> None:
-        super().__init__(message)
-        self.pause_s = pause_s
-
-
-class Sink(Protocol):
-    """Takes a batch of encoded records, or raises: the errors above, or any other for "try again"."""
-
-    def send(self, batch: Sequence[bytes], batch_id: str, timeout_s: float) -> None:
-        """Hand the batch over, in at most about `timeout_s` seconds."""
-
-    def forget(self) -> None:
-        """Drop what a forked child must not share with its parent."""
-
-
-class FunctionSink:
-    """A function that takes a list of records."""
-
-    def __init__(self, function: Callable[[list[Record]], object]) -> None:
-        self._function = function
-
-    def send(self, batch: Sequence[bytes], batch_id: str, timeout_s: float) -> None:
-        """Call the function; its time is its own."""
-        self._function(json.loads(b"[" + b",".join(batch) + b"]"))
-
-    def forget(self) -> None:
-        """Nothing is kept."""
 
 
 class HttpSink:
@@ -122,24 +79,6 @@ class HttpSink:
         else:
             connection.close()
         return response
-
-
-def make_sink(sink: object, headers: Mapping[str, str] | None) -> Sink:
-    """The sink for a URL or a function. Raises `RemedyError` for anything else."""
-    from inspect import iscoroutinefunction
-
-    if isinstance(sink, str):
-        return HttpSink(sink, headers or {})
-    if headers:
-        raise RemedyError("headers= goes with a sink that is a URL")
-    if not callable(sink) or iscoroutinefunction(sink):
-        raise RemedyError(f"the sink must be an http:// or https:// URL or a plain function, not {sink!r}")
-    return FunctionSink(sink)
-
-
-def new_batch_id() -> str:
-    """An id that no other batch has."""
-    return os.urandom(16).hex()
 
 
 def _judge(status: int, reason: str, retry_after: str | None) -> None:
