@@ -177,3 +177,48 @@ def test_logging_shutdown_sends_the_rest_at_the_end_of_the_process(service, run_
     )
     assert (result.returncode, result.stderr) == (0, "")
     assert service.messages == ["one", "at exit"]
+
+
+def test_a_new_configuration_does_not_wait_for_a_sink_that_logs():
+    records: list[dict[str, Any]] = []
+    entered, go = threading.Event(), threading.Event()
+
+    def sink(batch: list[dict[str, Any]]) -> None:
+        entered.set()
+        go.wait(20)
+        logging.getLogger(f"test.new.{len(records)}").debug("needs the lock of logging")
+        records.extend(batch)
+
+    logger = logging.getLogger("test.reconfigured")
+    handlers = {"own": {"class": "microdelay.BufferedHandler", "sink": sink, "batch_size": 1, "exit_timeout": 3600.0}}
+    loggers = {logger.name: {"handlers": ["own"], "level": "INFO"}}
+    logging.config.dictConfig(
+        {"version": 1, "disable_existing_loggers": False, "handlers": handlers, "loggers": loggers}
+    )
+    [handler] = logger.handlers
+    buffer = handler.buffer
+    logger.info("one")
+    assert entered.wait(20)
+    go.set()
+    logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
+    assert buffer.flush(20)
+    assert [record["message"] for record in records] == ["one"]
+
+
+def test_a_logger_adapter_adds_its_fields(logger, handler, records):
+    logging.LoggerAdapter(logger, {"user": 7}).info("hello")
+    handler.flush()
+    assert records[0]["user"] == 7
+
+
+def test_behind_a_queue_handler_it_gets_the_records_too(handler, records):
+    import queue
+    from logging.handlers import QueueHandler, QueueListener
+
+    waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    listener = QueueListener(waiting, handler)
+    listener.start()
+    QueueHandler(waiting).handle(logging.makeLogRecord({"msg": "x %d", "args": (1,)}))
+    listener.stop()
+    handler.flush()
+    assert records[0]["message"] == "x 1"

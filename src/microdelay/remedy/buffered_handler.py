@@ -37,6 +37,20 @@ class BufferedHandler(logging.Handler):
         self._owns_buffer = not isinstance(sink, LogBuffer)
         self.buffer: LogBuffer = sink if isinstance(sink, LogBuffer) else LogBuffer(sink, **options)
 
+    @staticmethod
+    def wrapping(handler: logging.Handler, **options: Unpack[LogBufferOptions]) -> BufferedHandler:
+        """A handler that hands its records to `handler`, a slow one, in the buffer's worker thread.
+
+        What `handler` sees was captured at the call: the message with its arguments, the traceback as text, `extra`;
+        its level and filters are asked then, and a formatter of a class of your own formats then. `exc_info` and
+        `args` are None, as behind a `logging.handlers.QueueHandler`. Closing it closes `handler`.
+
+        Raises `RemedyError` for what is no handler, and for an option that cannot work.
+        """
+        from microdelay.remedy.wrapping_handler import WrappingHandler
+
+        return WrappingHandler(handler, **options)
+
     def handle(self, record: logging.LogRecord) -> bool:
         """`logging.Handler.handle` without the handler's lock: the buffer has its own, and holds it for less."""
         verdict: object = self.filter(record)
@@ -50,25 +64,45 @@ class BufferedHandler(logging.Handler):
         """Queue the record. Never raises."""
         try:
             formatter = self.formatter if type(self.formatter) is not logging.Formatter else None
-            context = _context(record.levelname, record.name)
-            self.buffer.put(record.created, _message(record, formatter), _fields(record, formatter), context)
+            context = context_of(record.levelname, record.name)
+            self.buffer.put(record.created, message_of(record, formatter), _fields(record, formatter), context)
         except Exception:
             self.handleError(record)
 
     def flush(self) -> None:
         """Send what is queued, within the buffer's `exit_timeout`."""
-        self.buffer.flush()
-
-    def close(self) -> None:
-        """Send what is queued and leave `logging`."""
-        super().close()
-        if self._owns_buffer:
-            self.buffer.close()
-        else:
+        if not _holds_lock_of_logging():
             self.buffer.flush()
 
+    def close(self) -> None:
+        """Send what is queued and leave `logging`.
 
-def _message(record: logging.LogRecord, formatter: logging.Formatter | None) -> str:
+        While `logging.config` replaces the handlers, the worker does the sending after it: a sink that logs needs the
+        lock that is held meanwhile, so waiting for it here would be in vain.
+        """
+        super().close()
+        if not self._owns_buffer:
+            self.flush()
+        elif _holds_lock_of_logging():
+            self.buffer = _closed_buffer()  # and one that nobody holds any more sends what it has
+        else:
+            self.buffer.close()
+
+
+def _holds_lock_of_logging() -> bool:
+    is_owned = getattr(getattr(logging, "_lock", None), "_is_owned", None)
+    return bool(is_owned and is_owned())
+
+
+@lru_cache(maxsize=1)
+def _closed_buffer() -> LogBuffer:
+    buffer = LogBuffer(lambda _: None)
+    buffer.close()
+    return buffer
+
+
+def message_of(record: logging.LogRecord, formatter: logging.Formatter | None = None) -> str:
+    """The text of a record, whether or not its arguments fit."""
     try:
         return formatter.format(record) if formatter else record.getMessage()
     except Exception as error:  # the wrong number of arguments: the record says so instead of being lost
@@ -76,7 +110,8 @@ def _message(record: logging.LogRecord, formatter: logging.Formatter | None) -> 
 
 
 @lru_cache(maxsize=1024)
-def _context(level: str, logger: str) -> str:
+def context_of(level: str, logger: str) -> str:
+    """What all records of a logger and a level share, encoded once."""
     return log_json.encode_context({"level": level, "logger": logger})
 
 
