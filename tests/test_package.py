@@ -14,14 +14,17 @@ HEAVY = ("numpy", "rich", "asyncio", "http.client", "urllib.request", "ssl", "ar
 
 def test_public_names():
     assert microdelay.__all__ == [
+        "BufferLoggerFactory",
         "BufferedHandler",
         "LogBuffer",
         "MicrodelayError",
         "cached",
         "fan_out",
+        "loguru_sink",
         "span",
         "start",
         "stop",
+        "structlog_processor",
         "trace",
     ]
     for name in microdelay.__all__:

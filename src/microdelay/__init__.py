@@ -18,16 +18,22 @@ if TYPE_CHECKING:
     from microdelay.remedy.cache import cached as cached
     from microdelay.remedy.fan_out import fan_out as fan_out
     from microdelay.remedy.log_buffer import LogBuffer as LogBuffer
+    from microdelay.remedy.loguru_sink import loguru_sink as loguru_sink
+    from microdelay.remedy.structlog_front import BufferLoggerFactory as BufferLoggerFactory
+    from microdelay.remedy.structlog_front import structlog_processor as structlog_processor
 
 __all__ = [
+    "BufferLoggerFactory",
     "BufferedHandler",
     "LogBuffer",
     "MicrodelayError",
     "cached",
     "fan_out",
+    "loguru_sink",
     "span",
     "start",
     "stop",
+    "structlog_processor",
     "trace",
 ]
 
@@ -35,14 +41,17 @@ __all__ = [
 __getattr__, __dir__ = lazy(
     __name__,
     {
+        "BufferLoggerFactory": "microdelay.remedy.structlog_front",
         "BufferedHandler": "microdelay.remedy.buffered_handler",
         "LogBuffer": "microdelay.remedy.log_buffer",
         "MicrodelayError": "microdelay.errors",
         "cached": "microdelay.remedy.cache",
         "fan_out": "microdelay.remedy.fan_out",
+        "loguru_sink": "microdelay.remedy.loguru_sink",
         "span": "microdelay.record",
         "start": "microdelay.record",
         "stop": "microdelay.record",
+        "structlog_processor": "microdelay.remedy.structlog_front",
         "trace": "microdelay.record",
     },
 )

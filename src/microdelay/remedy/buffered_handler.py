@@ -109,6 +109,11 @@ def message_of(record: logging.LogRecord, formatter: logging.Formatter | None = 
         return f"{record.msg} {record.args} (not formatted: {log_json.as_text(error)})"
 
 
+def field_name(name: str) -> str:
+    """The name of a user's field, with a `_` behind it if it is that of one of ours."""
+    return f"{name}_" if name in OUR_FIELDS else name
+
+
 @lru_cache(maxsize=1024)
 def context_of(level: str, logger: str) -> str:
     """What all records of a logger and a level share, encoded once."""
@@ -127,5 +132,5 @@ def _fields(record: logging.LogRecord, formatter: logging.Formatter | None) -> d
         fields["stack"] = record.stack_info
     for name, value in vars(record).items():
         if name not in NAMES_OF_RECORD:
-            fields[f"{name}_" if name in OUR_FIELDS else name] = value
+            fields[field_name(name)] = value
     return fields
