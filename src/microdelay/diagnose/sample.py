@@ -68,7 +68,7 @@ def _episode(traces: Sequence[Trace], group: Sequence[int]) -> Episode:
 
 def size_of(recording: Recording) -> int:
     """Give how much there is to replay: spans, and steps of tasks."""
-    return len(recording.spans) + sum(len(steps) for steps in recording.steps.values())
+    return len(recording.spans) + len(recording.runs.start_ns)
 
 
 def drawn(
@@ -128,20 +128,20 @@ class Lives:
     """When each activity was there, to find those of a window."""
 
     def __init__(self, recording: Recording) -> None:
-        keys = sorted(set(recording.activities) | set(recording.lanes) | set(recording.steps))
-        self._keys: Ints = np.array(keys, dtype=np.int64)
-        bounds = [_life(recording, key) for key in keys]
-        self._starts: Ints = np.array([start for start, _ in bounds], dtype=np.int64)
-        self._ends: Ints = np.array([end for _, end in bounds], dtype=np.int64)
+        lives = recording.lives
+        self._keys: Ints = np.unique(
+            np.concatenate((lives.id, recording.lanes.groups.keys, recording.runs.groups.keys)).astype(np.int64)
+        )
+        self._starts: Ints = np.zeros(len(self._keys), np.int64)
+        self._ends: Ints = np.full(len(self._keys), FOREVER, np.int64)
+        # What nobody made was there all the time.
+        made = np.flatnonzero(lives.parent)
+        at = np.searchsorted(self._keys, lives.id[made])
+        created, start, end = lives.created_ns[made], lives.start_ns[made], lives.end_ns[made]
+        self._starts[at] = np.where(start, np.minimum(created, start), created)
+        self._ends[at] = np.where(end, end, FOREVER)
 
     def within(self, window: Window) -> list[int]:
         """Give the activities that were there in a window."""
         found: list[int] = self._keys[(self._starts < window.end_ns) & (self._ends > window.start_ns)].tolist()
         return found
-
-
-def _life(recording: Recording, key: int) -> tuple[int, int]:
-    known = recording.activities.get(key)
-    if known is None or not known.parent:
-        return 0, FOREVER
-    return min(known.created_ns, known.start_ns or known.created_ns), known.end_ns or FOREVER
