@@ -18,8 +18,7 @@ from microdelay.diagnose.effects import failed, same_resource, writes
 from microdelay.diagnose.rows import Rows
 from microdelay.spans import DB, HTTP, LLM, REQUESTS, SLEEP, Span
 from microdelay.traces.columns import Shape
-from microdelay.traces.index import Ints
-from microdelay.traces.model import Trace
+from microdelay.traces.index import Bools, Ints
 
 MIN_CONSTANT_CALLS = 3
 """Calls in all, of which nearly all ask and answer the same, before an operation counts as constant."""
@@ -40,23 +39,19 @@ _VOLATILE = re.compile(
 Operation = tuple[str, object, object]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Repeats:
     """`again` are the calls of each operation that memory could have answered: all but the first of their kind.
 
-    `known` are their ids; of the operations that are `constant` nearly every call is one.
+    `answered` tells for each row of the recording's spans whether memory should answer it: of the operations that
+    nearly always ask and answer the same, all calls.
     """
 
-    again: Mapping[Operation, list[tuple[Trace, Span]]]
-    known: frozenset[int]
-    constant: frozenset[Operation]
-
-    def has(self, span: Span) -> bool:
-        """Tell whether memory should answer a call."""
-        return span.id in self.known or operation(span) in self.constant
+    again: Mapping[Operation, Rows]
+    answered: Bools
 
 
-def operation(span: Span | Shape) -> Operation:
+def operation(span: Shape) -> Operation:
     """Give what a call asks for, without its parameters: name, host and port."""
     return span.name, span.attributes.get("server.address"), span.attributes.get("server.port")
 
@@ -68,18 +63,22 @@ def repeated(case: Case) -> Repeats:
     changed = case.select({*REQUESTS, DB}, _is_write, outermost=True)
     written = list(_shapes(changed))
     codes, _ = asked.spans.coded(operation)
-    again: dict[Operation, list[tuple[Trace, Span]]] = {}
+    again: dict[Operation, Rows] = {}
     constant: set[Operation] = set()
     for made in asked.groups(codes):
         shape = asked.whole.table.shapes[int(made.spans.shape[0])]
         key = operation(shape)
         if shape.kind in REQUESTS and any(_same(shape, each) for each in written):
             continue
-        rows, is_constant = _again(case, made, shape.kind == DB, changed)
-        if len(rows) and not _polls(case, made, rows):
-            again[key] = list(case.pairs(made.take(rows)))
+        positions, is_constant = _again(case, made, shape.kind == DB, changed)
+        if len(positions) and not _polls(case, made, positions):
+            again[key] = made.take(positions)
             constant |= {key} if is_constant else set()
-    return Repeats(again, frozenset(span.id for found in again.values() for _, span in found), frozenset(constant))
+    spans = case.recording.spans
+    answered = spans.where(lambda shape: operation(shape) in constant, spans.of_kinds({*REQUESTS, DB}))
+    for rows in again.values():
+        answered[rows.row] = True
+    return Repeats(again, answered)
 
 
 def _shapes(rows: Rows) -> Iterator[Shape]:
@@ -130,23 +129,26 @@ def _again(case: Case, made: Rows, is_store: bool, changed: Rows) -> tuple[Ints,
         return chosen, False
     order = chosen[np.lexsort((spans.start_ns[chosen], where[chosen], scope[chosen]))]
     follows = np.append(False, (scope[order][1:] == scope[order][:-1]) & (where[order][1:] == where[order][:-1]))
-    kept = [
-        at
-        for before, at, follow in zip(np.append(0, order[:-1]).tolist(), order.tolist(), follows.tolist(), strict=True)
-        if follow and (constant[where[at]] or not _written_between(made, before, at, changed))
-    ]
-    return np.sort(np.array(kept, dtype=np.int64)), bool(constant.any())
+    doubtful = np.flatnonzero(follows & ~constant[where[order]])
+    kept = follows.copy()
+    kept[doubtful] = ~_written_between(made, order[doubtful - 1], order[doubtful], changed)
+    return np.sort(order[kept]), bool(constant.any())
 
 
-def _written_between(made: Rows, before: int, at: int, changed: Rows) -> bool:
-    """Tell whether a trace wrote to a server between two calls to it."""
-    spans = changed.spans
-    inside = (changed.trace == made.trace[at]) & (spans.start_ns < made.spans.start_ns[at])
-    inside &= spans.end_ns > made.spans.start_ns[before]
-    if not inside.any():
-        return False
-    one = made.whole.table.shapes[int(made.spans.shape[at])]
-    return any(operation(each)[1:] == operation(one)[1:] for each in _shapes(changed.take(inside)))
+def _written_between(made: Rows, before: Ints, at: Ints, changed: Rows) -> Bools:
+    """Tell of pairs of calls whether a trace wrote to their server between them."""
+    written = np.zeros(len(at), bool)
+    server = operation(made.whole.table.shapes[int(made.spans.shape[0])])[1:]
+    wrote = changed.take(changed.spans.where(lambda shape: operation(shape)[1:] == server))
+    if not len(wrote):
+        return written
+    since, until = made.spans.start_ns[before], made.spans.start_ns[at]
+    trace, start_ns, end_ns = wrote.trace, wrote.spans.start_ns, wrote.spans.end_ns
+    low, high = (np.searchsorted(trace, made.trace[at], side) for side in ("left", "right"))
+    for pair in np.flatnonzero(low < high).tolist():
+        own = slice(low[pair], high[pair])
+        written[pair] = bool(((start_ns[own] < until[pair]) & (end_ns[own] > since[pair])).any())
+    return written
 
 
 def _polls(case: Case, made: Rows, again: Ints) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -13,61 +13,213 @@ from microdelay.diagnose.case import Case
 from microdelay.diagnose.effects import is_turn
 from microdelay.diagnose.rows import Rows
 from microdelay.spans import DB, REQUESTS, Place, Span
-from microdelay.traces.columns import Shape
-from microdelay.traces.index import Bools, Ints, grouped
-from microdelay.traces.model import Invocation, Trace
+from microdelay.traces.columns import Shape, Spans
+from microdelay.traces.index import Bools, Ints
+from microdelay.traces.model import Invocation, Recording
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Unit:
-    """One call that a function made (`site`) and that waited for `spans`, in one of its invocations.
+    """One call that a function made (`site`) and that waited, in one of its invocations: a view of rows of `Units`.
 
-    `spans` are requests, and statements or commands sent to databases. `path` are the calls of the user's functions
-    below it, outermost first; empty where the function waited itself.
+    Of several rows (`numbers`) it is the turns of a loop together.
     """
 
+    table: Units
+    numbers: tuple[int, ...]
     site: Place
     start_ns: int
     end_ns: int
-    spans: tuple[Span, ...]
-    path: tuple[Invocation, ...]
+
+    @classmethod
+    def over(cls, units: Sequence[Unit]) -> Unit:
+        """Give the turns of a loop as one call."""
+        first, numbers = units[0], tuple([number for unit in units for number in unit.numbers])
+        return first if len(units) == 1 else cls(first.table, numbers, first.site, first.start_ns, units[-1].end_ns)
+
+    @property
+    def spans(self) -> Spans:
+        """What it waited for: requests, and statements or commands sent to databases."""
+        return self.table.spans_of(self.numbers)
+
+    @property
+    def path(self) -> tuple[Invocation, ...]:
+        """The calls of the user's functions below it, outermost first; empty where the function waited itself."""
+        return self.table.path(self.numbers[0])
+
+    @property
+    def is_of_database(self) -> bool:
+        """Whether it waited for databases only."""
+        return all(self.table.are_statements[number] for number in self.numbers)
 
     @property
     def activity(self) -> int:
         """The thread or task that made it."""
-        return self.spans[0].activity
+        return self.activities[0]
+
+    @property
+    def activities(self) -> list[int]:
+        """The thread or task that made each of its turns."""
+        found: list[int] = self.table.activity[list(self.numbers)].tolist()
+        return found
 
 
-Units = Mapping[int, Sequence[Unit]]
+@dataclass(frozen=True, eq=False)
+class Units:
+    """The calls of all invocations as columns: by trace, by invocation as these first waited, in each by start.
+
+    `trace` counts in the case's, `invocation` and `call` are rows of the recording's calls: whose call it is, and what
+    it called (-1: it waited itself). `site` counts in `places`. `rows` are the recording's spans that each waited for,
+    from `first[number]` to `first[number + 1]`.
+    """
+
+    recording: Recording
+    trace: Ints
+    invocation: Ints
+    call: Ints
+    site: Ints
+    start_ns: Ints
+    end_ns: Ints
+    first: Ints
+    rows: Ints
+
+    def __len__(self) -> int:
+        return len(self.trace)
+
+    @cached_property
+    def activity(self) -> Ints:
+        """The id of the thread or task of each."""
+        return self.recording.spans.table.activity[self.rows[self.first[:-1]]]
+
+    @property
+    def places(self) -> Sequence[Place | None]:
+        """What the numbers in `site` stand for."""
+        return self.recording.spans.table.places.known
+
+    def by_invocation(self, wanted: Bools) -> Iterator[list[Unit]]:
+        """Give those of each invocation that has some that are wanted."""
+        at = np.flatnonzero(wanted)
+        starts = np.flatnonzero(_changes(self.trace[at], self.invocation[at])).tolist()
+        columns = (column[at].tolist() for column in (self.site, self.start_ns, self.end_ns))
+        views = [
+            Unit(self, (number,), self.places[site], start, end)  # each has one
+            for number, site, start, end in zip(at.tolist(), *columns, strict=True)
+        ]
+        for low, high in pairwise([*starts, len(views)]):
+            yield views[low:high]
+
+    def spans_of(self, numbers: Sequence[int]) -> Spans:
+        """Give what some units waited for."""
+        if len(numbers) == 1:
+            return self.recording.spans.take(self.rows[self.first[numbers[0]] : self.first[numbers[0] + 1]])
+        at = np.array(numbers, np.int64)
+        low, count = self.first[at], self.first[at + 1] - self.first[at]
+        within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        return self.recording.spans.take(self.rows[np.repeat(low, count) + within])
+
+    @cached_property
+    def are_statements(self) -> Bools:
+        """Tell which units waited for databases only."""
+        return self.all(self.recording.spans.of_kinds({DB}))
+
+    def all(self, holds: Bools) -> Bools:
+        """Tell for each unit whether something holds of all rows of the recording's spans that it waited for."""
+        return np.logical_and.reduceat(holds[self.rows], self.first[:-1]) if len(self) else np.zeros(0, bool)
+
+    def path(self, number: int) -> tuple[Invocation, ...]:
+        """Give the user's calls below a unit, on the way to the first of its spans, outermost first."""
+        calls, last = self.recording.calls, int(self.call[number])
+        if last < 0:
+            return ()
+        path = [calls.index.find(int(self.recording.spans.table.invocation[self.rows[self.first[number]]]))]
+        while path[-1] != last:
+            path.append(calls.index.find(int(calls.caller[path[-1]])))
+        return tuple(calls.rows(path[::-1]))
 
 
 @lru_cache(1)  # asked by several rules of one case; more would keep recordings alive
-def units_of(case: Case) -> Mapping[int, Units]:
-    """Give for each trace and each of its invocations the calls it made that waited for an operation, in order.
+def units_of(case: Case) -> Units:
+    """Give the calls that invocations made and that waited for an operation, trace by trace.
 
     Invocations that made only one are left out: there is nothing that it could run together with.
     Of statements that one place sends in a row, the first and the last stand for all.
     """
-    found: dict[int, Units] = {trace.id: {} for trace in case.traces}
     rows, ends_ns = _operations(case)
-    calls = _callers(case, rows)
-    waits = list(zip(rows.spans, ends_ns.tolist(), strict=True))
-    for positions in grouped(rows.trace):
-        trace = case.traces[int(rows.trace[positions[0]])]
-        found[trace.id] = _units(calls, trace, [waits[each] for each in positions.tolist()])
-    return found
+    calls = case.recording.calls
+    wait, invocation, call, site = _ways(case, rows)
+    # One unit is what one call in an invocation waited for: a call of a function, or the operation itself.
+    key = np.where(call >= 0, call, len(calls.id) + wait)
+    trace = rows.trace[wait]
+    order = np.lexsort((key, invocation, trace))
+    begins = np.flatnonzero(_changes(trace[order], invocation[order], key[order]))
+    first = order[begins]
+    start_ns = rows.spans.start_ns[wait[first]]
+    end_ns = np.maximum.reduceat(ends_ns[wait[order]], begins) if len(begins) else ends_ns[:0]
+    called = call[first]
+    inside = called >= 0
+    start_ns[inside] = np.minimum(start_ns[inside], calls.start_ns[called[inside]])
+    end_ns[inside] = np.maximum(end_ns[inside], calls.end_ns[called[inside]])
+    count = np.diff(np.append(begins, len(order)))
+    since = _first_of_each(trace[first], invocation[first], first)
+    kept = np.flatnonzero(_is_shared(trace[first], invocation[first]))
+    kept = kept[np.lexsort((first[kept], start_ns[kept], since[kept]))]
+    at, count = first[kept], count[kept]
+    starts = np.append(0, np.cumsum(count))
+    members = np.repeat(begins[kept] - starts[:-1], count) + np.arange(starts[-1])
+    spans = rows.row[wait[order[members]]]
+    return Units(
+        case.recording, trace[at], invocation[at], call[at], site[at], start_ns[kept], end_ns[kept], starts, spans
+    )
 
 
-def _callers(case: Case, rows: Rows) -> dict[int, Invocation]:
-    """Give the calls that operations stand in, and those around them."""
-    calls, found = case.recording.calls, dict[int, Invocation]()
-    missing = np.unique(rows.spans.invocation)
-    while len(missing):
-        at = calls.index.rows(missing)
-        at = at[at >= 0]
-        found.update((call.id, call) for call in calls.rows(at.tolist()))
-        missing = np.setdiff1d(calls.caller[at], np.fromiter(found, np.int64, len(found)))
-    return found
+def _ways(case: Case, rows: Rows) -> tuple[Ints, Ints, Ints, Ints]:
+    """Give the way from each operation up to its trace, wait by wait and innermost first.
+
+    One entry is an invocation (row of the recording's calls) that the operation, given by its position, stands in, the
+    invocation on the way to it (-1: none), and the place of the call to that.
+    """
+    calls, spans = case.recording.calls, rows.spans
+    top = np.array([trace.invocation for trace in case.traces], np.int64)[rows.trace]
+    began = np.array([trace.start_ns for trace in case.traces], np.int64)[rows.trace]
+    wait = np.arange(len(rows))
+    at, called, site = calls.index.rows(spans.invocation), np.full(len(rows), -1), spans.site.astype(np.int64)
+    found: list[tuple[Ints, Ints, Ints, Ints]] = []
+    for _ in range(len(calls.id)):
+        there = (at >= 0) & (site != 0)
+        wait, at, called, site = wait[there], at[there], called[there], site[there]
+        found.append((wait, at, called, site))
+        goes_on = calls.id[at] != top[wait]
+        wait, called = wait[goes_on], at[goes_on]
+        site, at = calls.site[called], calls.index.rows(calls.caller[called])
+        before = (at >= 0) & (calls.start_ns[at] < began[wait])
+        wait, at, called, site = wait[~before], at[~before], called[~before], site[~before]
+        if not len(wait):
+            break
+    columns = [np.concatenate(column) for column in zip(*found, strict=True)] or [wait, at, called, site]
+    order = np.argsort(columns[0], kind="stable")
+    wait, at, called, site = (column[order] for column in columns)
+    return wait, at, called, site
+
+
+def _changes(*columns: Ints) -> Bools:
+    """Tell of sorted rows which are the first of theirs."""
+    changed = np.ones(len(columns[0]), bool)
+    changed[1:] = np.logical_or.reduce([column[1:] != column[:-1] for column in columns])
+    return changed
+
+
+def _first_of_each(trace: Ints, invocation: Ints, entry: Ints) -> Ints:
+    """Give for each unit the first entry of its invocation; the units of one follow one another."""
+    begins = _changes(trace, invocation)
+    starts = np.flatnonzero(begins)
+    return np.minimum.reduceat(entry, starts)[np.cumsum(begins) - 1] if len(starts) else entry
+
+
+def _is_shared(trace: Ints, invocation: Ints) -> Bools:
+    """Tell which units are not the only one of their invocation; those of one follow one another."""
+    begins = _changes(trace, invocation)
+    shared: Bools = ~(begins & np.append(begins[1:], True))
+    return shared
 
 
 def _operations(case: Case) -> tuple[Rows, Ints]:
@@ -104,38 +256,6 @@ def _at_ends(chosen: Bools, *keys: Ints) -> Bools:
         same &= key[1:] == key[:-1]
     inside: Bools = np.append(False, same) & np.append(same, False)
     return ~inside
-
-
-def _units(calls: Mapping[int, Invocation], trace: Trace, made: Sequence[tuple[Span, int]]) -> dict[int, list[Unit]]:
-    gathered: dict[tuple[int, int], list[tuple[Span, int]]] = defaultdict(list)
-    paths: dict[tuple[int, int], tuple[Place, tuple[Invocation, ...]]] = {}
-    for span, end_ns in made:
-        path: tuple[Invocation, ...] = ()
-        site, invocation = span.site, calls.get(span.invocation)
-        while invocation is not None and site is not None:
-            # A call is one invocation of a function of the user's, or, at the bottom, the operation itself.
-            key = invocation.id, path[0].id if path else -span.id
-            gathered[key].append((span, end_ns))
-            paths.setdefault(key, (site, path))
-            path = (invocation, *path)
-            if invocation.id == trace.invocation:
-                break
-            site, invocation = invocation.site, calls.get(invocation.caller)
-            if invocation is not None and invocation.start_ns < trace.start_ns:
-                break
-    units: dict[int, list[Unit]] = defaultdict(list)
-    number = Counter(invocation_id for invocation_id, _ in gathered)
-    for (invocation_id, _), waits in gathered.items():
-        if number[invocation_id] == 1:
-            continue
-        site, path = paths[invocation_id, _]
-        start, end = waits[0][0].start_ns, max(end_ns for _, end_ns in waits)
-        if path:
-            start, end = min(start, path[0].start_ns), max(end, path[0].end_ns)
-        units[invocation_id].append(Unit(site, start, end, tuple(span for span, _ in waits), path))
-    for each in units.values():
-        each.sort(key=lambda unit: unit.start_ns)
-    return units
 
 
 def during(case: Case, activity: int, start_ns: int, end_ns: int) -> Iterator[Span]:

@@ -309,6 +309,11 @@ class Spans(Sequence[Span]):
         """Kind, name, attributes and error of each, as a number in `table.shapes`."""
         return self._column(self.table.shape)
 
+    def shapes(self) -> list[Shape]:
+        """Give the shapes that there are, as they first come."""
+        codes, first = np.unique(self.shape, return_index=True)
+        return [self.table.shapes[code] for code in codes[np.argsort(first)].tolist()]
+
     def places(self) -> list[Place | None]:
         """Give the place of each: objects that many share."""
         known = self.table.places.known

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+
+import numpy as np
 
 from microdelay.diagnose import snippet
 from microdelay.diagnose.case import Case
-from microdelay.diagnose.edits import Cost, Replace
-from microdelay.diagnose.places import costliest, median_per_trace, places
+from microdelay.diagnose.edits import Cost, Edits, Replace
+from microdelay.diagnose.places import costliest, median_of_sums, places
 from microdelay.diagnose.repeats import repeated
+from microdelay.diagnose.rows import Rows
 from microdelay.diagnose.rule import Finding
 from microdelay.spans import DB, HTTP, Place, Span
-from microdelay.traces.model import Trace
 
 NAME = "repeated-call"
 SUMMARY = "a request made again although it gets the same answer each time"
@@ -27,17 +29,18 @@ WORST_MISS_SHARE = 0.1
 def find(case: Case) -> Iterable[Finding]:
     """Give each operation whose calls memory could have answered, folded over the places that make it."""
     for (name, host, _), again in repeated(case).again.items():
-        sited = [(trace, span) for trace, span in again if span.site is not None]
-        if sited:
+        sited = again.take(again.spans.site != 0)
+        if len(sited):
             yield _finding(case, name, f" on {host}" if host else "", sited)
 
 
-def _finding(case: Case, name: str, host: str, again: Sequence[tuple[Trace, Span]]) -> Finding:
-    spans = [span for _, span in again]
-    lengths = {span.id: case.end_of(span) - span.start_ns for span in spans}
-    costly = costliest(spans)
-    where, code = _remembered(case, next(span for span in spans if span.site == costly))
+def _finding(case: Case, name: str, host: str, again: Rows) -> Finding:
+    spans, ends_ns = again.spans, case.ends_ns[again.row]
+    lengths = ends_ns - spans.start_ns
+    known, costly = spans.table.places.known, costliest(spans)
+    where, code = _remembered(case, spans[int(np.flatnonzero(spans.site == known.index(costly))[0])])
     assert where is not None
+    operations = frozenset(spans.coded(lambda shape: (shape.kind, shape.name))[1])
     return Finding(
         rule=NAME,
         where=where,
@@ -45,14 +48,14 @@ def _finding(case: Case, name: str, host: str, again: Sequence[tuple[Trace, Span
         what=f"{name}{host} asked {len(spans)} times more than needed: the same request got the same answer",
         remedy=REMEDY,
         spans=spans,
-        edits=[Replace(span.activity, span.start_ns, case.end_of(span), _cost(lengths[span.id])) for span in spans],
-        traces=len({trace.id for trace, _ in again}),
+        edits=Edits(spans.activity, spans.start_ns, ends_ns, _from_memory),
+        traces=len(np.unique(again.trace)),
         snippet=code,
         places=(where, *(place for place in places(spans) if place != where)),
-        operations=frozenset((span.kind, span.name) for span in spans),
+        operations=operations,
         count=len(spans),
-        total_ns=sum(lengths.values()),
-        median_ns=median_per_trace([(trace.id, lengths[span.id]) for trace, span in again]),
+        total_ns=int(lengths.sum()),
+        median_ns=median_of_sums(again.trace, lengths),
     )
 
 
@@ -72,8 +75,9 @@ def _remembered(case: Case, span: Span) -> tuple[Place | None, str]:
     return span.site, snippet.cached_call(span.site) if span.site else ""
 
 
-def _cost(length_ns: int) -> Cost:
-    return Cost(0, min(HIT_NS, length_ns), int(WORST_MISS_SHARE * length_ns))
+def _from_memory(activity: int, start_ns: int, end_ns: int) -> Replace:
+    length_ns = end_ns - start_ns
+    return Replace(activity, start_ns, end_ns, Cost(0, min(HIT_NS, length_ns), int(WORST_MISS_SHARE * length_ns)))
 
 
 FIRES = {

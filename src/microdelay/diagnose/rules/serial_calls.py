@@ -59,10 +59,7 @@ class _Member:
     @property
     def whole(self) -> Unit:
         """All turns as one call."""
-        if len(self.units) == 1:
-            return self.units[0]
-        spans = tuple(span for unit in self.units for span in unit.spans)
-        return Unit(self.site, self.start_ns, self.end_ns, spans, self.units[0].path)
+        return Unit.over(self.units)
 
 
 _Sites = tuple[Place, ...]
@@ -129,25 +126,22 @@ def _share_a_step(sites: _Sites, known: _Sites) -> bool:
 
 def _sequences(case: Case) -> Iterator[tuple[Trace, list[_Member]]]:
     """Give, for each invocation, the calls it made in order; what memory should answer is another rule's."""
-    known = repeated(case)
-    for trace in case.traces:
-        for units in units_of(case)[trace.id].values():
-            members: list[_Member] = []
-            for unit in units:
-                if unit.end_ns - unit.start_ns < MIN_CALL_NS or all(known.has(span) for span in unit.spans):
-                    continue
-                if members and unit.start_ns < members[-1].end_ns:
-                    continue
-                last = members[-1] if members else None
-                if last is None:
-                    members.append(_Member(unit.site, (unit,)))
-                elif last.site == unit.site:
-                    members[-1] = _Member(unit.site, (*last.units, unit), last.turn)
-                else:
-                    back = _position(unit.site) < _position(last.site)
-                    members.append(_Member(unit.site, (unit,), last.turn + back))
-            if members:
-                yield trace, members
+    units = units_of(case)
+    wanted = (units.end_ns - units.start_ns >= MIN_CALL_NS) & ~units.all(repeated(case).answered)
+    for own in units.by_invocation(wanted):
+        members: list[_Member] = []
+        for unit in own:
+            if members and unit.start_ns < members[-1].end_ns:
+                continue
+            last = members[-1] if members else None
+            if last is None:
+                members.append(_Member(unit.site, (unit,)))
+            elif last.site is unit.site:
+                members[-1] = _Member(unit.site, (*last.units, unit), last.turn)
+            else:
+                back = _position(unit.site) < _position(last.site)
+                members.append(_Member(unit.site, (unit,), last.turn + back))
+        yield case.traces[int(units.trace[own[0].numbers[0]])], members
 
 
 def _turn(member: _Member) -> int:
@@ -155,7 +149,7 @@ def _turn(member: _Member) -> int:
 
 
 def _is_of_database(members: Sequence[_Member]) -> bool:
-    return all(span.kind == DB for member in members for unit in member.units for span in unit.spans)
+    return all(unit.is_of_database for member in members for unit in member.units)
 
 
 def _position(site: Place) -> tuple[int, int]:
@@ -292,21 +286,23 @@ def _finding(
     *,
     calls_are: str = "calls",
 ) -> Finding:
-    spans = [span for _, members in seen for member in members for unit in member.units for span in unit.spans]
+    spans = Unit.over([unit for _, members in seen for member in members for unit in member.units]).spans
+    first = Unit.over([members[0].units[0] for _, members in seen])
     edits = [
-        Together(members[0].units[0].spans[0].activity, tuple((m.start_ns, m.end_ns) for m in members))
-        for _, members in seen
+        Together(activity, tuple([(m.start_ns, m.end_ns) for m in members]))
+        for activity, (_, members) in zip(first.activities, seen, strict=True)
     ]
     lengths = [sum(member.end_ns - member.start_ns for member in members) for _, members in seen]
     calls = round(sum(len(members) for _, members in seen) / len(seen))
-    names = list(dict.fromkeys(span.name for span in spans))
+    shapes = spans.shapes()
+    names = list(dict.fromkeys(shape.name for shape in shapes))
     how = "in a loop, one after the other" if len(sites) == 1 or calls_are == "turns" else "one after the other"
     if verdict.verdict == DEPENDENT:
         how += ", each needing the answer before"
     return Finding(
         rule=NAME,
         where=sites[0],
-        kind=DB if all(span.kind == DB for span in spans) else HTTP,
+        kind=DB if all(shape.kind == DB for shape in shapes) else HTTP,
         what=f"{calls} {calls_are} {how}: {', '.join(names[:5])}{', …' if len(names) > 5 else ''}",
         remedy=REMEDY if verdict.verdict != DEPENDENT else "",
         spans=spans,
@@ -315,7 +311,7 @@ def _finding(
         snippet=text,
         dependence=verdict,
         places=sites,
-        operations=frozenset((span.kind, span.name) for span in spans),
+        operations=frozenset((shape.kind, shape.name) for shape in shapes),
         count=sum(len(members) for _, members in seen),
         total_ns=sum(lengths),
         median_ns=int(median(lengths)),
