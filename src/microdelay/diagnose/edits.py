@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import overload
 
+import numpy as np
+
 from microdelay.traces.index import Ints
 
 
@@ -121,6 +123,37 @@ class Edits(Sequence[Edit]):
         return isinstance(other, Sequence) and list(self) == list(other)
 
     __hash__ = None  # type: ignore[assignment]
+
+
+class Replacements(Edits):
+    """Replacements as columns, each at its own cost: `cost_ns` has a row of (best, expected, worst) for each.
+
+    Where it is not given, nothing is left of any of them.
+    """
+
+    def __init__(self, activity: Ints, start_ns: Ints, end_ns: Ints, cost_ns: Ints | None = None) -> None:
+        super().__init__(activity, start_ns, end_ns, Replace)
+        self.cost_ns = np.zeros((len(start_ns), len(VIEWS)), np.int64) if cost_ns is None else cost_ns
+
+    def joined(self, more: Replacements) -> Replacements:
+        """Give these, and then others."""
+        return Replacements(
+            np.append(self.activity, more.activity),
+            np.append(self.start_ns, more.start_ns),
+            np.append(self.end_ns, more.end_ns),
+            np.concatenate([self.cost_ns, more.cost_ns]),
+        )
+
+    @overload
+    def __getitem__(self, index: int) -> Replace: ...
+    @overload
+    def __getitem__(self, index: slice) -> Replacements: ...
+    def __getitem__(self, index: int | slice) -> Replace | Replacements:
+        if isinstance(index, slice):
+            return Replacements(self.activity[index], self.start_ns[index], self.end_ns[index], self.cost_ns[index])
+        cost = self.cost_ns[index].tolist()
+        known = Cost(*cost) if any(cost) else NOTHING
+        return Replace(int(self.activity[index]), int(self.start_ns[index]), int(self.end_ns[index]), known)
 
 
 VIEWS = ("best", "expected", "worst")

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import ast
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from statistics import median
+from collections.abc import Iterable
 
 import numpy as np
 
 from microdelay.diagnose import snippet
+from microdelay.diagnose.asked import Again, Asked
 from microdelay.diagnose.case import Case
 from microdelay.diagnose.dataflow.flow import DEPENDENT, in_loop
 from microdelay.diagnose.dataflow.source import Module, module, without_await
 from microdelay.diagnose.dependence import followed
-from microdelay.diagnose.edits import Cost, Replace
 from microdelay.diagnose.effects import writes
-from microdelay.diagnose.rows import Rows
 from microdelay.diagnose.rule import Finding
 from microdelay.spans import DB, Place, Span
-from microdelay.traces.columns import Shape, Spans
-from microdelay.traces.index import Ints, grouped
+from microdelay.traces.columns import Shape
 
 NAME = "n-plus-one"
 SUMMARY = "one query for a list, then one more for each of its rows"
@@ -32,9 +27,6 @@ OVER = frozenset({"slow-query"})
 
 MIN_QUERIES = 3
 """Of one shape with different parameters in one trace; two may be a coincidence."""
-
-WORST_ROW_SHARE = 0.2
-"""Of each further query's time that one query for all rows may still take, for its rows."""
 
 PIPELINED = frozenset({
     "GET", "GETEX", "HGET", "HMGET", "HGETALL", "HKEYS", "HVALS", "LRANGE", "LLEN", "SMEMBERS", "SISMEMBER", "SCARD",
@@ -46,67 +38,10 @@ PIPELINED = frozenset({
 
 def find(case: Case) -> Iterable[Finding]:
     """Give each query or command that a loop repeats with other parameters, folded over the traces."""
-    asked = _Asked.of(case)
-    seen: dict[int, list[Ints]] = defaultdict(list)
-    for positions in grouped(asked.rows.trace, asked.rows.spans.site, asked.codes, least=MIN_QUERIES):
-        inputs, site = asked.inputs[positions], int(asked.sites[positions[0]])
-        if site and len(np.unique(inputs)) >= MIN_QUERIES:
-            seen[site * (int(asked.codes.max()) + 1) + int(asked.codes[positions[0]])].append(positions)
-    for found in seen.values():
-        loop = _loop_site(case, asked, found[0])
+    for again in Asked.of(case, _is_candidate).again(MIN_QUERIES):
+        loop = _loop_site(case, again)
         if not _needs_the_row_before(loop):
-            yield _finding(case, asked, found, loop)
-
-
-@dataclass(frozen=True, eq=False)
-class _Asked:
-    """Statements and commands, what each asks (`codes`), and the waits for rows (`fetches`), each of a `statement`."""
-
-    rows: Rows
-    codes: Ints
-    sites: Ints
-    inputs: Ints
-    taken_ns: Ints
-    statement: Ints
-    fetches: Rows
-
-    def fetches_of(self, positions: Ints) -> Spans:
-        """Give the waits for the rows of some statements."""
-        chosen = np.zeros(len(self.rows), bool)
-        chosen[positions] = True
-        return self.fetches.take(chosen[self.statement]).spans
-
-    @classmethod
-    def of(cls, case: Case) -> _Asked:
-        """Choose them from a case."""
-        rows = case.select({DB}, _is_candidate, outermost=True)
-        codes, _ = rows.spans.coded(_asked)
-        fetched = case.select({DB}, lambda shape: shape.attributes.get("part") == "fetch", outermost=True)
-        statement, fetch = _statements_of(rows, fetched)
-        taken_ns = rows.spans.duration_ns.copy()
-        np.add.at(taken_ns, statement, fetched.spans.duration_ns[fetch])
-        return cls(rows, codes, rows.spans.site, rows.spans.input, taken_ns, statement, fetched.take(fetch))
-
-
-def _statements_of(rows: Rows, fetched: Rows) -> tuple[Ints, Ints]:
-    """Give the positions of statements and of of the fetches after them, until the next one like it."""
-    if not len(fetched) or not len(rows):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    both = Rows(rows.whole, np.append(rows.trace, fetched.trace), np.append(rows.row, fetched.row))
-    spans, number = both.spans, np.arange(len(rows) + len(fetched))
-    cursor, _ = spans.coded(lambda shape: (shape.attributes.get("connection"), _asked(shape)))
-    order = np.lexsort((number, spans.start_ns, cursor, spans.activity, both.trace))
-    is_fetch = number[order] >= len(rows)
-    last = np.maximum.accumulate(np.where(is_fetch, -1, np.arange(len(order))))
-    fetch, before = order[is_fetch], order[last[is_fetch]]
-    same = (last[is_fetch] >= 0) & (before < len(rows)) & (cursor[fetch] == cursor[before])
-    same &= (spans.activity[fetch] == spans.activity[before]) & (both.trace[fetch] == both.trace[before])
-    by_statement = np.argsort(before[same], kind="stable")
-    return before[same][by_statement], fetch[same][by_statement] - len(rows)
-
-
-def _asked(shape: Shape | Span) -> str:
-    return str(shape.attributes.get("db.query.text") or shape.attributes.get("db.operation.name", ""))
+            yield _finding(again, loop)
 
 
 def _is_candidate(shape: Shape) -> bool:
@@ -143,9 +78,9 @@ def _fetches(parsed: Module, call: ast.expr) -> list[ast.AST]:
     ]
 
 
-def _loop_site(case: Case, asked: _Asked, positions: Ints) -> Place:
+def _loop_site(case: Case, again: Again) -> Place:
     """Give the place in the function that holds the loop: the query's own, or that of the call that leads to it."""
-    one_span, two_span = asked.rows.take(positions[:2]).spans
+    one_span, two_span = again.rows.spans[:2]
     site, first, second = one_span.site, one_span.invocation, two_span.invocation
     assert site is not None
     while first != second:
@@ -156,55 +91,29 @@ def _loop_site(case: Case, asked: _Asked, positions: Ints) -> Place:
     return site
 
 
-def _finding(case: Case, asked: _Asked, found: Sequence[Ints], loop: Place) -> Finding:
-    every = np.concatenate(found)
-    rows = asked.rows.take(every)
-    example = rows.spans[0]
-    site, text = example.site, _asked(example)
+def _finding(again: Again, loop: Place) -> Finding:
+    example, text = again.example, again.text
+    site = example.site
     assert site is not None
     line = snippet.loop_line(loop)
     is_command = "db.operation.name" in example.attributes
-    fetches = asked.fetches_of(every)
-    places = {place for place in fetches.take(np.unique(fetches.site, return_index=True)[1]).places() if place}
-    taken = asked.taken_ns[every]
-    per_trace = [int(asked.taken_ns[positions].sum()) for positions in found]
     return Finding(
         rule=NAME,
         where=site,
         kind=DB,
-        what=f"{len(every) / len(found):.0f} times {example.name} a trace, {float(np.median(taken)) / 1e6:.1f} ms each"
-        + (f", in the loop of line {line}" if line else ""),
+        what=f"{len(again) / again.traces:.0f} times {example.name} a trace, "
+        f"{float(np.median(again.taken_ns)) / 1e6:.1f} ms each" + (f", in the loop of line {line}" if line else ""),
         remedy=REMEDY_COMMANDS if is_command else REMEDY,
-        spans=rows.spans,
-        edits=[*_edits(asked, found), *_nothing(fetches)],
-        traces=len(found),
+        spans=again.rows.spans,
+        edits=again.as_one(),
+        traces=again.traces,
         snippet=_of_commands(loop, text) if is_command else _snippet(text),
-        places=(site, *((loop,) if loop != site else ()), *_other_lines(places, site)),
+        places=(site, *((loop,) if loop != site else ()), *again.lines),
         operations=frozenset({(DB, example.name)}),
-        count=len(every),
-        total_ns=int(taken.sum()),
-        median_ns=int(median(per_trace)),
+        count=len(again),
+        total_ns=int(again.taken_ns.sum()),
+        median_ns=int(np.median(again.per_trace_ns)),
     )
-
-
-def _other_lines(found: Iterable[Place], site: Place) -> list[Place]:
-    others = [each for each in found if (each.file, each.line) != (site.file, site.line)]
-    return sorted(others, key=lambda place: (place.file, place.line))
-
-
-def _edits(asked: _Asked, found: Sequence[Ints]) -> Iterator[Replace]:
-    """Give for each trace the first query as the one for all rows, and nothing for the others."""
-    for positions in found:
-        taken = sorted(asked.taken_ns[positions].tolist())
-        middle, longest = taken[len(taken) // 2], taken[-1]
-        cost = Cost(middle, longest, longest + int(WORST_ROW_SHARE * (sum(taken) - longest)))
-        first, *others = _nothing(asked.rows.take(positions).spans)
-        yield Replace(first.activity, first.start_ns, first.end_ns, cost)
-        yield from others
-
-
-def _nothing(spans: Spans) -> list[Replace]:
-    return list(map(Replace, spans.activity.tolist(), spans.start_ns.tolist(), spans.end_ns.tolist()))
 
 
 _PARAMETER = r"(?:\?|%s|%\(\w+\)s|\$\d+|:\w+)(?:::[A-Za-z_]\w*)?"
