@@ -102,6 +102,13 @@ class _Odd(BaseHTTPRequestHandler):
                 time.sleep(0.01)
                 self.wfile.write(b"6\r\npiece%d\r\n" % number)
             self.wfile.write(b"0\r\n\r\n")
+        elif self.path.startswith("/held"):
+            self.send_response(200)
+            self.send_header("Content-Length", "10")
+            self.end_headers()
+            self.wfile.write(b"piece")
+            self.rfile.read(1)  # until the client leaves
+            self.close_connection = True
         elif self.path.startswith("/dropped"):
             self.close_connection = True
         elif self.path.startswith("/moved"):

@@ -36,7 +36,8 @@ def test_other_processes_are_named_by_their_executable_alone(recording: Record) 
     )
     found = [span for span in made.spans if span.kind == "process"]
     waited = [span for span in found if "part" not in span.attributes and span.duration_ns >= WAITED_NS]
-    assert [(span.name, span.site.line) for span in waited if span.site] == [
+    # Once each: a busy machine may hold up also the question after a child that had ended.
+    assert list(dict.fromkeys((span.name, span.site.line) for span in waited if span.site)) == [
         ("sleep", 4), ("sh", 5), ("sleep", 6), ("sleep", 7), ("os.system", 8), ("os.waitpid", 10),
         ("sleep", 15), ("sh", 17),
     ]  # fmt: skip
@@ -77,12 +78,12 @@ def test_waits_for_processes_of_multiprocessing(recording: Record) -> None:
         import multiprocessing, time
         from concurrent.futures import ProcessPoolExecutor
         def slow(number):
-            time.sleep(0.05)
+            time.sleep(0.15)
             return number
         def send(pipe, items):
-            time.sleep(0.05); pipe.send("secret")
-            time.sleep(0.05); items.put("secret")
-            time.sleep(0.05)
+            time.sleep(0.15); pipe.send("secret")
+            time.sleep(0.15); items.put("secret")
+            time.sleep(0.15)
         def work(context):
             here, there = context.Pipe()
             items = context.Queue()

@@ -191,7 +191,7 @@ async def main():
         async with session.get(service) as answer: print(await answer.read(), await answer.read())
         try: await session.get(service.replace("/pieces", "/dropped"))
         except Exception as error: traceback.print_exc()
-        async with session.get(service) as answer:
+        async with session.get(service.replace("/pieces", "/held")) as answer:
             try: await asyncio.wait_for(answer.content.read(), 0.005)
             except Exception as error: print(type(error))
 asyncio.run(main())
