@@ -352,6 +352,93 @@ def test_calls_of_a_process_pool_belong_to_their_submit(
     assert calls.keys() & woken  # the last one ended the `gather`
 
 
+MULTIPROCESSING_POOL = """
+    import multiprocessing, multiprocessing.pool, sys, time, traceback
+
+    def work(number, more=0):
+        time.sleep(0.005)
+        return number + more
+
+    def fail(number):
+        time.sleep(0.005)
+        raise ValueError(number)
+
+    def submits(pool):
+        first, second = pool.apply_async(work, (1,), {"more": 2}), pool.apply_async(work, (2,))
+        print(second.get(), first.get())
+        print(pool.apply(work, (3,)), pool.map(work, range(5), chunksize=2), pool.starmap(work, [(1, 2), (3, 4)], 1))
+        print(list(pool.imap(work, range(3), 2)), sorted(pool.imap_unordered(work, range(2))))
+        try: pool.apply(fail, (3,))
+        except ValueError: traceback.print_exc()
+        try: pool.apply(work, (lambda: 1,))
+        except Exception as error: print(type(error))
+        try: pool.map(work, (1 // (2 - number) for number in range(4)))
+        except ZeroDivisionError: traceback.print_exc()
+        try: list(pool.imap(work, (1 // (1 - number) for number in range(4))))
+        except ZeroDivisionError: traceback.print_exc()
+
+    if __name__ == "__main__":
+        method = sys.argv[1]
+        make = multiprocessing.pool.ThreadPool if method == "thread" else multiprocessing.get_context(method).Pool
+        with make(2) as pool:
+            submits(pool)
+            pool.close()
+            pool.join()
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver", "thread"])
+def test_calls_of_a_multiprocessing_pool_belong_to_who_submits_them(
+    method: str, program: Callable[..., Path], plainly: Execute, recorded: Execute, tmp_path: Path
+) -> None:
+    path = program(MULTIPROCESSING_POOL)
+    assert recorded(path, method) == plainly(path, method)
+    made = read(tmp_path / "program.mdr")
+    assert made.warnings == ()
+    calls = {key: each for key, each in made.activities.items() if each.kind == "work"}
+    # By `apply_async` two, by `apply` three (one is never sent to a process, one fails), by `map` three chunks, by
+    # `starmap` two, by `imap` two chunks, by `imap_unordered` two, and what came before the iterator that failed.
+    slept = [span for span in made.spans if span.kind == SLEEP]
+    assert {span.activity for span in slept} <= calls.keys()
+    assert {calls[span.activity].name for span in slept} == {"work", "fail"}
+    assert len(slept) == 2 + 1 + 5 + 2 + 3 + 2 + 1 + (method == "thread") + 1
+    for span in slept:
+        of = calls[span.activity]
+        assert of.created_ns < of.start_ns < of.end_ns
+        first, second, *_ = [call.function for call in made.callers(span.invocation) if "<" not in call.function]
+        assert first in ("work", "fail")
+        assert second == "submits"
+    joined = {target for span in made.spans if span.kind == JOIN for target in made.joins.get(span.id, ())}
+    assert len(calls.keys() & joined) >= 8  # all of `map` and `starmap`, `apply`, and one of `apply_async`
+
+
+def test_a_pool_goes_on_when_the_recording_ends_or_begins_meanwhile(tmp_path: Path) -> None:
+    source = """
+        import microdelay, multiprocessing, sys, time
+        def work(number):
+            time.sleep(0.01)
+            return number
+        if __name__ == "__main__":
+            context = multiprocessing.get_context("fork")
+            with context.Pool(2) as early:
+                for path in sys.argv[1:]:
+                    microdelay.start(path)
+                    with context.Pool(2) as pool:
+                        results = [pool.map_async(work, range(8), 1), early.map_async(work, range(8), 1)]
+                        items = pool.imap(work, range(8))
+                        print(next(items))
+                        microdelay.stop()
+                        print(*(result.get() for result in results), list(items), early.map(work, range(2)))
+    """
+    path = tmp_path / "pool.py"
+    path.write_text(textwrap.dedent(source))
+    command = [sys.executable, path, tmp_path / "first.mdr", tmp_path / "second.mdr"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.stderr == ""
+    all_of_them = [*range(8)]
+    assert done.stdout == f"0\n{all_of_them} {all_of_them} {all_of_them[1:]} [0, 1]\n" * 2
+
+
 def test_waits_for_processes_know_which(program: Callable[..., Path], recording: Record) -> None:
     made = recording(
         """

@@ -101,6 +101,15 @@ def of_class(wrap: Wrap) -> Wrap:
     return wrap_bound
 
 
+def of_static(wrap: Wrap) -> Wrap:
+    """Give what wraps a static method as `wrap` wraps a function."""
+
+    def wrap_static(original: Any) -> Any:
+        return staticmethod(wrap(original))
+
+    return wrap_static
+
+
 def put(owner: Any, name: str, wrapper: Any) -> None:
     """Put a wrapper that has been made already in the place of `owner.name`."""
     own = name in vars(owner)

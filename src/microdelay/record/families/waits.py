@@ -162,8 +162,8 @@ def waiting_async(
     return wrap
 
 
-def waiting_until(kind: str, name: str) -> Wrap:
-    """Give what wraps a method `(self, timeout=None)`: a fixed signature costs half."""
+def waiting_until(kind: str, name: str, joins: Callable[[Any], Details] | None = None) -> Wrap:
+    """Give what wraps a method `(self, timeout=None)`: a fixed signature costs half. `joins` describes `self`."""
 
     def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
         cover(function)
@@ -174,10 +174,10 @@ def waiting_until(kind: str, name: str) -> Wrap:
                 result = function(self, timeout)
             except BaseException as error:
                 hide(error)
-                ended(kind, name, start_ns, error)
+                ended(kind, name, start_ns, error, joins(self) if joins is not None else NO_DETAILS)
                 raise
             if now() - start_ns >= FLOOR_NS:
-                ended(kind, name, start_ns)
+                ended(kind, name, start_ns, None, joins(self) if joins is not None else NO_DETAILS)
             return result
 
         return unnoticed(wrapper, function)

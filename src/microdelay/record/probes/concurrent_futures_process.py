@@ -6,21 +6,15 @@ a worker that is not recorded ignores), and the worker tells what it does under 
 
 from __future__ import annotations
 
-from _thread import get_native_id
 from collections.abc import Callable
-from functools import partial
 from types import ModuleType
 from typing import Any
 
 from microdelay.record import activities, calls
-from microdelay.record.calls import NOWHERE
-from microdelay.record.details import MUTED
-from microdelay.record.events import SAMPLE, cpu_now, now, push, state
+from microdelay.record.events import state
 from microdelay.record.families import work_items
-from microdelay.record.layout import LENT
 from microdelay.record.measure import hide
 from microdelay.record.patches import replace, unnoticed
-from microdelay.record.threads import waited_for_core
 
 
 def install(process: ModuleType) -> None:
@@ -80,29 +74,10 @@ def _got(get: Callable[..., Any]) -> Callable[..., Any]:
         item = get(*args, **kwargs)
         activity = getattr(item, "_microdelay", 0)
         if activity and state.on:
-            item.fn = _as(MUTED if activity == MUTED else activity + LENT, item.fn)
+            item.fn = work_items.lent(activity, item.fn)
         return item
 
     return unnoticed(wrapper, get)
-
-
-def _as(activity: int, function: Callable[..., Any]) -> Callable[..., Any]:
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        native = get_native_id()
-        delay, cpu, start = waited_for_core(native), cpu_now(), now()
-        try:
-            return activities.work_on(activity, partial(function, *args, **kwargs))
-        except BaseException as error:
-            hide(error)
-            hide(error)  # `work_on`
-            raise
-        finally:
-            end, clock = now(), cpu_now()
-            if state.on and end > start and activity != MUTED:
-                delayed = max(0, waited_for_core(native) - delay)
-                push((SAMPLE, activity, start, end, clock - cpu, clock, 0, delayed, 0, 0, NOWHERE, "", ""))
-
-    return wrapper
 
 
 def _answered(process: Callable[..., Any]) -> Callable[..., Any]:
