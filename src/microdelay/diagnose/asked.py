@@ -51,7 +51,8 @@ class Asked:
     def again(self, least: int) -> Iterator[Again]:
         """Give what was asked in one trace at one place with at least that many inputs, folded over the traces.
 
-        What was given is unknown of calls without fingerprints: those are left out.
+        Calls whose input is not known are left out, and what ran together already: of each trace at least that many
+        began when the one before had ended.
         """
         spans = self.rows.spans
         known = np.flatnonzero((spans.site != 0) & (spans.input != 0))
@@ -62,6 +63,7 @@ class Asked:
         group = coded(self.rows.trace[known], place)
         _, first = np.unique(coded(group, spans.input), return_index=True)
         many = (np.bincount(group[first]) >= least)[group]
+        many &= (np.bincount(group[_begin_later(spans, group)], minlength=int(group.max()) + 1) >= least - 1)[group]
         for positions in grouped(place[many]):
             chosen = known[many][positions]
             yield Again(self.rows.take(chosen), self.taken_ns[chosen], self._fetches_of(chosen))
@@ -136,6 +138,14 @@ class Again:
         middle, longest = by_length[begins + (ends - begins) // 2], by_length[ends - 1]
         worst = longest + (WORST_ITEM_SHARE * (self.per_trace_ns - longest)).astype(np.int64)
         return np.stack([middle, longest, worst], axis=1)
+
+
+def _begin_later(spans: Spans, group: Ints) -> Ints:
+    """Give the positions of those that began when the one before them in their group had ended."""
+    order = np.argsort(group, kind="stable")
+    same = group[order[1:]] == group[order[:-1]]
+    later: Ints = order[1:][same & (spans.start_ns[order[1:]] >= spans.end_ns[order[:-1]])]
+    return later
 
 
 def _statements_of(rows: Rows, fetched: Rows) -> tuple[Ints, Ints]:

@@ -216,6 +216,14 @@ def work(cache, key):
     while key:
         key = cache.get(key)
     """,
+    "queries that run together already, each on a connection of its own": """
+        1 character = 1 ms
+        one   |[items    ]
+        two   |[items    ]
+        three |[items    ]
+        four  |[items    ]
+        items: sql SELECT product FROM items WHERE order_id = ?  input=each
+    """,
     "rows that are locked one by one": """
         1 character = 1 ms
         main  |[stock][stock][stock][stock]
