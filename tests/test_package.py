@@ -17,6 +17,7 @@ def test_public_names():
         "BufferLoggerFactory",
         "BufferedHandler",
         "LogBuffer",
+        "MetricBuffer",
         "MicrodelayError",
         "cached",
         "fan_out",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from microdelay.remedy.fan_out import fan_out as fan_out
     from microdelay.remedy.log_buffer import LogBuffer as LogBuffer
     from microdelay.remedy.loguru_sink import loguru_sink as loguru_sink
+    from microdelay.remedy.metric_buffer import MetricBuffer as MetricBuffer
     from microdelay.remedy.structlog_front import BufferLoggerFactory as BufferLoggerFactory
     from microdelay.remedy.structlog_front import structlog_processor as structlog_processor
 
@@ -26,6 +27,7 @@ __all__ = [
     "BufferLoggerFactory",
     "BufferedHandler",
     "LogBuffer",
+    "MetricBuffer",
     "MicrodelayError",
     "cached",
     "fan_out",
@@ -44,6 +46,7 @@ __getattr__, __dir__ = lazy(
         "BufferLoggerFactory": "microdelay.remedy.structlog_front",
         "BufferedHandler": "microdelay.remedy.buffered_handler",
         "LogBuffer": "microdelay.remedy.log_buffer",
+        "MetricBuffer": "microdelay.remedy.metric_buffer",
         "MicrodelayError": "microdelay.errors",
         "cached": "microdelay.remedy.cache",
         "fan_out": "microdelay.remedy.fan_out",
