@@ -72,3 +72,8 @@ def test_one_value_keeps_the_finest_scale_and_far_ones_lower_it():
 
 def test_without_values_there_is_no_quantile():
     assert math.isnan(ExponentialHistogram().quantile(0.5))
+
+
+def test_a_sum_beyond_all_floats_is_infinite_and_loses_no_value():
+    histogram = histogram_of(1.7e308, 1.7e308)
+    assert (histogram.count, histogram.sum) == (2, math.inf)

@@ -47,7 +47,7 @@ class ExponentialHistogram:
         if not values:
             return
         self.count += len(values)
-        self.sum += math.fsum(values)
+        self.sum += sum(map(float, values))  # beyond all floats it is infinite, where fsum raises
         self.min, self.max = min(self.min, values[0]), max(self.max, values[-1])
         above = [value for value in values if value > 0]
         below = [-value for value in values if value < 0]

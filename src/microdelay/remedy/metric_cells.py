@@ -107,7 +107,7 @@ class Cells:
     def _fold(self, cell: Cell) -> None:
         values = self._checked(cell.taken())
         if not self._spread:
-            cell.total += math.fsum(values)
+            cell.total += sum(map(float, values))  # beyond all floats it is infinite, where fsum raises
         elif values:
             if cell.histogram is None:
                 cell.histogram = ExponentialHistogram()
