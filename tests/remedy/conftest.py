@@ -24,6 +24,7 @@ class LogService:
 
     def __init__(self, port: int = 0) -> None:
         self.answers: deque[tuple[int, dict[str, str]] | str] = deque()
+        self.judge: Callable[[list[dict[str, Any]]], int] = lambda batch: 204
         self.gate = threading.Event()
         self.gate.set()
         self.batches: list[list[dict[str, Any]]] = []
@@ -48,7 +49,7 @@ class LogService:
                 service.headers.append(dict(self.headers))
                 service.note(requests=1)
                 service.gate.wait(PATIENCE_S)
-                answer = service.answers.popleft() if service.answers else (204, {})
+                answer = service.answers.popleft() if service.answers else (service.judge(batch), {})
                 if answer == "reset":
                     self.connection.shutdown(socket.SHUT_RDWR)
                     self.close_connection = True

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import time
 import weakref
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
-from typing import Final, NamedTuple, Self, TypedDict
+from typing import Final, Literal, Self, TypedDict, get_args
 
 from microdelay.errors import RemedyError
 from microdelay.remedy import log_json
 from microdelay.remedy.process_end import time_left_s
-from microdelay.remedy.shipper import Shipper
+from microdelay.remedy.set_aside import SetAside
+from microdelay.remedy.shipper import LogBufferStats, Shipper, ShipperOptions
 from microdelay.remedy.sinks import SinkLike, make_sink
+from microdelay.remedy.spool import Spool
 
 MAX_RECORD_BYTES: Final = 256 * 1024
 """A longer record is cut: the largest that common log services take (CloudWatch 256 KB, Loki 256 KB)."""
+
+
+SET_ASIDE_BYTES: Final = 64 * 1024 * 1024
+"""The file of refused records grows no longer than this."""
+
+WhenFull = Literal["drop-newest", "drop-oldest", "drop-debug", "block", "spill"]
 
 
 class LogBufferOptions(TypedDict, total=False):
@@ -24,24 +34,20 @@ class LogBufferOptions(TypedDict, total=False):
 
     flush_interval: float
     batch_size: int
+    batch_bytes: int
     max_bytes: int
     max_record_bytes: int
+    when_full: WhenFull
+    block_timeout: float
+    spool: str | os.PathLike[str] | None
+    spool_bytes: int
+    spool_sync: float | None
+    set_aside: str | os.PathLike[str] | None
     timeout: float
     max_backoff: float
+    max_age: float | None
     exit_timeout: float
     headers: Mapping[str, str] | None
-
-
-class LogBufferStats(NamedTuple):
-    """What became of the records so far. `lost` counts those that will not arrive, by reason."""
-
-    accepted: int
-    sent: int
-    queued: int
-    queued_bytes: int
-    retried: int
-    lost: dict[str, int]
-    last_error: str
 
 
 class LogBuffer:
@@ -49,10 +55,19 @@ class LogBuffer:
 
     `sink` is an http:// or https:// URL that gets a JSON array by POST, a function that takes a list of dicts, or one
     of `microdelay.remedy.sinks`.
-    A batch goes when `batch_size` records wait, or `flush_interval` seconds after the first of them; the rest goes at
-    the end of the process, which takes at most `exit_timeout` seconds. At most `max_bytes` wait: what comes on top is
-    dropped and counted. A record is cut at `max_record_bytes`. An attempt takes at most `timeout` seconds; the pauses
-    between attempts grow to `max_backoff` seconds. `headers` go with every request, e.g. Authorization.
+    A batch goes when `batch_size` records or `batch_bytes` wait, or `flush_interval` seconds after the first of them;
+    the rest goes at the end of the process, which takes at most `exit_timeout` seconds. A record is cut at
+    `max_record_bytes`. An attempt takes at most `timeout` seconds; the pauses between attempts grow to `max_backoff`
+    seconds; a record that is older than `max_age` seconds (None: never) is given up. `headers` go with every request,
+    e.g. Authorization. Records that the sink refuses are counted, and written to the file `set_aside` if one is named.
+
+    At most `max_bytes` wait in memory. `when_full` says what happens then: "drop-newest"; "drop-oldest"; "drop-debug",
+    which gives up records of lower level for those of a higher one; "block", which waits up to `block_timeout` seconds
+    for room, but never in a running event loop; "spill", which keeps what comes on top in files in `spool`.
+
+    With `spool`, the name of a directory, every record is in a file there when `log` returns, so that a killed process
+    loses none: the next one that is started with the same directory sends them. The files take at most `spool_bytes`;
+    `spool_sync` makes the disk itself take them about every so many seconds, against the loss of power.
 
     `log`, `flush` and `close` may be called from any thread, in or without an event loop.
 
@@ -64,33 +79,58 @@ class LogBuffer:
         sink: SinkLike,
         *,
         flush_interval: float = 1.0,
-        batch_size: int = 500,
+        batch_size: int = 1000,
+        batch_bytes: int = 1 << 20,
         max_bytes: int = 64 * 1024 * 1024,
         max_record_bytes: int = MAX_RECORD_BYTES,
+        when_full: WhenFull = "drop-newest",
+        block_timeout: float = 1.0,
+        spool: str | os.PathLike[str] | None = None,
+        spool_bytes: int = 256 * 1024 * 1024,
+        spool_sync: float | None = None,
+        set_aside: str | os.PathLike[str] | None = None,
         timeout: float = 10.0,
         max_backoff: float = 30.0,
+        max_age: float | None = None,
         exit_timeout: float = 5.0,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         _require_positive(
             flush_interval=flush_interval,
             batch_size=batch_size,
+            batch_bytes=batch_bytes,
             max_bytes=max_bytes,
             max_record_bytes=max_record_bytes,
+            block_timeout=block_timeout,
+            spool_bytes=spool_bytes,
             timeout=timeout,
             max_backoff=max_backoff,
             exit_timeout=exit_timeout,
         )
+        if when_full not in get_args(WhenFull):
+            raise RemedyError(f"when_full must be one of {', '.join(get_args(WhenFull))}, not {when_full!r}")
+        if when_full == "spill" and spool is None:
+            raise RemedyError('when_full="spill" needs a directory: spool="…"')
         self._max_record_bytes = max_record_bytes
-        self._shipper = Shipper(
-            make_sink(sink, headers),
+        options = ShipperOptions(
             flush_interval=flush_interval,
             batch_size=batch_size,
+            batch_bytes=batch_bytes,
             max_bytes=max_bytes,
+            when_full=when_full,
+            block_timeout=block_timeout,
             timeout=timeout,
             max_backoff=max_backoff,
+            max_age=max_age,
+            spool_sync=spool_sync,
             exit_timeout=exit_timeout,
         )
+
+        def open_spool(forked: bool) -> Spool | None:
+            return None if spool is None else Spool(Path(spool), spool_bytes, max_record_bytes, forked=forked)
+
+        kept = SetAside(None if set_aside is None else Path(set_aside), SET_ASIDE_BYTES)
+        self._shipper = Shipper(make_sink(sink, headers), options, open_spool, kept)
         self._put = self._shipper.put
         # A buffer that nobody holds any more sends what it has, and its thread ends.
         weakref.finalize(self, self._shipper.stop, abandon=False).atexit = False
@@ -164,16 +204,7 @@ class LogBuffer:
 
     def stats(self) -> LogBufferStats:
         """What became of the records so far."""
-        shipper = self._shipper
-        return LogBufferStats(
-            accepted=shipper.accepted,
-            sent=shipper.sent,
-            queued=shipper.queued,
-            queued_bytes=shipper.held_bytes,
-            retried=shipper.retried,
-            lost=dict(shipper.lost),
-            last_error=shipper.last_error,
-        )
+        return self._shipper.stats()
 
     def _time(self, timeout: float | None) -> float:
         return time_left_s(self._shipper.exit_timeout) if timeout is None else timeout

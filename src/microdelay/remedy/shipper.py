@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from time import monotonic
-from typing import Final
+from typing import Final, NamedTuple
 
 from microdelay.record import span
 from microdelay.remedy import process_end
+from microdelay.remedy.backlog import Backlog, Chunk
 from microdelay.remedy.doorbell import Doorbell
-from microdelay.remedy.sinks import BusyError, RefusedError, Sink, TooLargeError, new_batch_id
-
-OVERHEAD_BYTES: Final = 56
-"""What a record costs besides its text, bytes: 33 of the bytes object, its rounding, the queue's slot."""
-
-MAX_BODY_BYTES: Final = 1 << 20
-"""A batch is sent when it is this long, however few its records: services refuse bodies of a few MB."""
+from microdelay.remedy.drop_notice import DropNotice
+from microdelay.remedy.record_batch import Batch
+from microdelay.remedy.set_aside import SetAside
+from microdelay.remedy.sinks.sink import BusyError, PartlyRefusedError, RefusedError, Sink, TooLargeError
+from microdelay.remedy.spool import Spool
 
 FIRST_BACKOFF_S: Final = 0.1
 """The first pause after a failure is drawn from 0 to this, then from 0 to twice that, and so on ("full jitter")."""
@@ -27,73 +28,155 @@ MISTAKES: Final = (TypeError, ValueError, LookupError, AttributeError, Arithmeti
 """Errors that speak of a mistake in the code rather than of an outage: the same batch would fail for ever."""
 
 MAX_MISTAKES: Final = 5
-"""Attempts after which such a batch is set aside, so that it does not hold back the rest."""
+"""Attempts after which such a batch is taken for refused, so that it does not hold back the rest."""
+
+MAX_REFUSALS: Final = 64
+"""Refusals in a row after which it is not a record that is wrong but the service or its URL: batches are no longer
+taken apart. To find one record among the 1000 of a batch takes 10."""
 
 QUIET_S: Final = 60.0
 """Time between two lines on stderr about a sink in trouble, s."""
 
-SET_ASIDE, UNSENT = "set aside", "unsent at close"
+UNSENT, TOO_OLD, INSIDE = "unsent at close", "too old", "from inside the sink"
 
 _sending: Final[set[int]] = set()
 """Threads that are inside a sink: what they log would feed itself."""
 
 
+@dataclass(frozen=True, slots=True)
+class ShipperOptions:
+    """What a `LogBuffer` was told; its docstring says what each means."""
+
+    flush_interval: float
+    batch_size: int
+    batch_bytes: int
+    max_bytes: int
+    when_full: str
+    block_timeout: float
+    timeout: float
+    max_backoff: float
+    max_age: float | None
+    spool_sync: float | None
+    exit_timeout: float
+
+
+class LogBufferStats(NamedTuple):
+    """What became of the records so far.
+
+    `lost` counts those that will not arrive, by reason, and `set_aside` those that the sink refused, by what it said.
+    `queued_bytes` is memory; `spooled` are those of the queued that are on disk and outlive the process,
+    `spooled_bytes` what the files take, `recovered` those that a dead process had left there. `oldest_age_s` is how
+    long the oldest queued one has waited, in seconds.
+    """
+
+    accepted: int
+    sent: int
+    queued: int
+    queued_bytes: int
+    retried: int
+    lost: dict[str, int]
+    last_error: str
+    set_aside: dict[str, int]
+    spooled: int
+    spooled_bytes: int
+    recovered: int
+    oldest_age_s: float
+
+
 class Shipper:
-    """The queue and its worker. Every method may be called from any thread; only `wait` and `flush` block."""
+    """The queue and its worker. Every method may be called from any thread; `flush` blocks, and `put` if told to."""
 
     def __init__(
-        self,
-        sink: Sink,
-        *,
-        flush_interval: float,
-        batch_size: int,
-        max_bytes: int,
-        timeout: float,
-        max_backoff: float,
-        exit_timeout: float,
+        self, sink: Sink, options: ShipperOptions, open_spool: Callable[[bool], Spool | None], set_aside: SetAside
     ) -> None:
-        self._sink = sink
-        self._flush_interval, self._batch_size, self._max_bytes = flush_interval, batch_size, max_bytes
-        self._timeout, self._max_backoff = timeout, max_backoff
-        self.exit_timeout = exit_timeout
-        self._max_body = MAX_BODY_BYTES
-        self._begin()
+        self._sink, self._options, self._open_spool = sink, options, open_spool
+        self.set_aside = set_aside
+        self.exit_timeout = options.exit_timeout
+        spool = open_spool(False)
         process_end.watch(self)
+        self._begin(spool)
 
-    def _begin(self) -> None:
+    def _begin(self, spool: Spool | None) -> None:
         """Everything that a forked child has of its own."""
+        options = self._options
         self._lock = threading.RLock()  # re-entrant: a signal handler or a finalizer may log inside put()
+        self._room = threading.Condition(self._lock)
         self._bell = Doorbell()
         self._worker: threading.Thread | None = None
-        self._starting = False
+        self._starting = self._putting = False
+        self._interrupting: deque[bytes] = deque()
         self._draining = threading.Lock()
-        self._pending: deque[bytes] = deque()
+        self.backlog = Backlog(
+            batch_size=options.batch_size,
+            batch_bytes=options.batch_bytes,
+            max_bytes=options.max_bytes,
+            when_full=options.when_full,
+            spool=spool,
+        )
+        self.lost: Counter[str] = self.backlog.lost
+        self._notice = DropNotice(self.lost)
         self._waiters: list[tuple[int, Callable[[], None]]] = []
-        self.held_bytes = self.accepted = self.settled = self.sent = self.retried = 0
-        self.lost: Counter[str] = Counter()
+        self.accepted = self.sent = self.retried = 0
         self.last_error = ""
-        self._wanted = 0  # records up to this one go without waiting for a full batch
-        self._urges = 0
+        self._wanted = -1  # chunks up to this turn go without waiting for a full batch
+        self._urges = self._refusals = 0
         self._stopping = self._abandoned = self.closed = False
-        self._quiet_until = 0.0
+        self._quiet_until = self._sync_at = 0.0
+        self._notice_id = ""
+        self._takes = False  # whether the sink took what was sent last
+        if self.backlog.chunks:
+            self._wake()
 
     # -- the caller's side
 
     def put(self, data: bytes) -> None:
         """Queue one record, or count it as lost."""
         if _sending and threading.get_ident() in _sending:
-            return self.lose("from inside the sink")
-        size = len(data) + OVERHEAD_BYTES
+            return self.lose(INSIDE)
         with self._lock:
-            if self.closed or self.held_bytes + size > self._max_bytes:
-                return self.lose("closed" if self.closed else "full")
-            self.held_bytes += size
-            self.accepted += 1
-            self._pending.append(data)
-            waiting = len(self._pending)
-        if waiting in (1, self._batch_size):
+            if self._putting:  # a signal handler or a finalizer came between: the one below takes this one too
+                self._interrupting.append(data)
+                return None
+            self._putting = True
+            try:
+                wake = self._add(data)
+                while self._interrupting:
+                    wake = self._add(self._interrupting.popleft()) or wake
+            finally:
+                self._putting = False
+        if wake:
             self._wake()
         return None
+
+    def _add(self, data: bytes) -> bool:
+        """Whether the worker has something new to look at."""
+        backlog = self.backlog
+        if self.closed:
+            self.lost["closed"] += 1
+            return False
+        if not backlog.put(data) and not (self._options.when_full == "block" and self._wait_for_room(data)):
+            self.lost["full"] += 1
+            return False
+        self.accepted += 1
+        news, backlog.news = backlog.news, False
+        return news
+
+    def _wait_for_room(self, data: bytes) -> bool:
+        """Try again until there is room or `block_timeout` has passed; not where that would stop an event loop."""
+        asyncio = sys.modules.get("asyncio")
+        if process_end.is_ending() or (asyncio is not None and asyncio._get_running_loop() is not None):
+            return False
+        until = monotonic() + self._options.block_timeout
+        self._putting = False  # other threads come in while this one waits
+        try:
+            while (left := until - monotonic()) > 0 and not self.closed:
+                self._wake()
+                self._room.wait(left)
+                if self.backlog.put(data):
+                    return True
+            return False
+        finally:
+            self._putting = True
 
     def lose(self, reason: str, records: int = 1) -> None:
         """Count records that will not be sent."""
@@ -125,11 +208,11 @@ class Shipper:
     def when_settled(self, notify: Callable[[], None]) -> None:
         """Have what is queued now sent at once; `notify()` is called, in any thread, when none of it is left."""
         with self._lock:
-            target = self.accepted
-            settled = self.settled >= target
+            settled = self.backlog.first_turn() is None
             if not settled:
-                self._waiters.append((target, notify))
-                self._wanted = max(self._wanted, target)
+                turn = self.backlog.seal()
+                self._waiters.append((turn, notify))
+                self._wanted = max(self._wanted, turn)
                 self._urges += 1
         if settled:
             notify()
@@ -144,7 +227,13 @@ class Shipper:
 
     def flush(self, timeout: float) -> bool:
         """Whether all that is queued now was settled within `timeout` seconds."""
-        if self.settled >= self.accepted:
+        done = self._flush(timeout)
+        if done and process_end.is_ending():
+            self._close_spool()
+        return done
+
+    def _flush(self, timeout: float) -> bool:
+        if self.backlog.first_turn() is None:
             return True
         if threading.get_ident() in _sending:
             return False  # the sink itself asks: waiting for it would never end
@@ -160,22 +249,52 @@ class Shipper:
     @property
     def queued(self) -> int:
         """Records accepted and neither sent nor given up."""
-        return self.accepted - self.settled
+        return self.backlog.queued
+
+    def stats(self) -> LogBufferStats:
+        """What became of the records so far."""
+        with self._lock:
+            backlog = self.backlog
+            oldest = backlog.oldest()
+            return LogBufferStats(
+                accepted=self.accepted,
+                sent=self.sent,
+                queued=backlog.queued,
+                queued_bytes=backlog.held_bytes,
+                retried=self.retried,
+                lost=dict(self.lost),
+                last_error=self.last_error,
+                set_aside=dict(self.set_aside.reasons),
+                spooled=backlog.on_disk + backlog.left_behind,
+                spooled_bytes=backlog.spool.disk_bytes if backlog.spool is not None else 0,
+                recovered=backlog.recovered,
+                oldest_age_s=0.0 if oldest is None else monotonic() - oldest,
+            )
 
     def stop(self, *, abandon: bool) -> None:
         """Let the worker end when the queue is empty; or, to `abandon`, after the attempt it is at."""
         with self._lock:
             self.closed = self._stopping = True
             self._abandoned = self._abandoned or abandon
-            if self._worker is None and not self._pending:
-                process_end.forget(self)
+            self._room.notify_all()
+            if self.backlog.first_turn() is None:
+                if self._worker is None:
+                    process_end.forget(self)
+                self._close_spool()
         self._bell.ring()
 
+    def _close_spool(self) -> None:
+        with self._lock:
+            if not self._putting:
+                self.backlog.close_spool()
+
     def after_fork(self) -> None:
-        """In the child: the parent's records stay the parent's, and so do its connection and its locks."""
+        """In the child: the parent's records stay the parent's, and so do its connection, its files and its locks."""
         closed = self.closed
         _sending.clear()  # a thread of the child may get the number of one of the parent's
-        self._begin()
+        if self.backlog.spool is not None:
+            self.backlog.spool.let_go()
+        self._begin(self._open_spool(True))
         self.closed = closed
         self._sink.forget()
 
@@ -183,77 +302,180 @@ class Shipper:
 
     def _work(self) -> None:
         while True:
-            batch = self._next_batch()
-            if not batch:
+            chunk = self._next_chunk()
+            if chunk is None:
                 return
             try:
-                self._deliver(batch, None)
+                self._ship(chunk, None)
             except BaseException as error:  # a fault of ours, or a sink that exits, must not end the shipping
-                self._settle(batch, f"a fault of the log buffer: {type(error).__name__}: {error}")
+                self._give_up(chunk, f"a fault of the log buffer: {type(error).__name__}: {error}")
 
-    def _next_batch(self) -> list[bytes]:
-        """Wait until a batch is due and take it; empty when it is time to end."""
-        first_seen = monotonic()
+    def _next_chunk(self) -> Chunk | None:
+        """Wait until a batch is due and take it; None when it is time to end."""
         while True:
-            waiting = len(self._pending)
-            if waiting >= self._batch_size or (waiting and self._is_urgent(first_seen)):
-                return self._take()
-            if not waiting and self._stopping:
-                process_end.forget(self)
-                return []
-            if waiting:
-                self._bell.wait(first_seen + self._flush_interval - monotonic())
+            with self._lock:
+                chunks = self.backlog.chunks
+                if not chunks and self._stopping:
+                    process_end.forget(self)
+                    self._close_spool()
+                    return None
+                due_at = chunks[0].born + self._options.flush_interval if chunks else None
+                if due_at is not None and (self.backlog.is_due() or self._is_urgent() or monotonic() >= due_at):
+                    return self.backlog.take()
+            self._care_for_spool()
+            self._bell.wait(None if due_at is None else due_at - monotonic())
+
+    def _is_urgent(self) -> bool:
+        return self._stopping or self.backlog.chunks[0].turn <= self._wanted
+
+    def _ship(self, chunk: Chunk, deadline: float | None) -> bool:
+        """Send until the chunk is settled; False, and the rest is queued again, when the deadline came first."""
+        if chunk.unread:
+            with self._lock:
+                self.backlog.unfold(chunk)
+            self._tell_waiters()
+            return True
+        with self._lock:
+            batch = self.backlog.batch(chunk)
+        left = self._deliver(batch, chunk, deadline) if batch else []
+        if self._abandoned and left:
+            if chunk.segment is None:
+                self.lose(UNSENT, sum(map(len, left)))
+            self._complain(f"{UNSENT}: {sum(map(len, left))} records")
+        with self._lock:
+            if left and not self._abandoned:
+                self.backlog.put_back(chunk, left)
+                return False
+            if left:
+                self.backlog.abandon(chunk)
             else:
-                self._bell.wait(None)
-                first_seen = monotonic()
+                if self._takes:
+                    self._announce_drops()
+                self.backlog.settle(chunk)
+            self._room.notify_all()
+        self._tell_waiters()
+        self._care_for_spool()
+        return True
 
-    def _is_urgent(self, first_seen: float) -> bool:
-        due = monotonic() - first_seen >= self._flush_interval
-        return due or self._stopping or self.settled < self._wanted
+    def _care_for_spool(self) -> None:
+        """Prepare the next file; have the disk take what was written, where that was asked for."""
+        spool, every_s = self.backlog.spool, self._options.spool_sync
+        if spool is None:
+            return
+        spool.prepare()
+        if every_s is not None and monotonic() >= self._sync_at:
+            spool.sync()
+            self._sync_at = monotonic() + every_s
 
-    def _take(self) -> list[bytes]:
-        batch = [self._pending.popleft()]
-        size = len(batch[0])
-        while self._pending and len(batch) < self._batch_size and size + len(self._pending[0]) < self._max_body:
-            batch.append(self._pending.popleft())
-            size += len(batch[-1])
-        return batch
-
-    def _deliver(self, batch: list[bytes], deadline: float | None) -> bool:
-        """Send until the batch is settled; False, and the batch is queued again, when the deadline came first."""
-        batch_id = new_batch_id()
+    def _deliver(self, batch: Batch, chunk: Chunk, deadline: float | None) -> list[Batch]:
+        """Send it, in pieces where the sink wants that; what is left of it when time is over."""
+        todo = [batch]
         attempt = 0
-        while True:
-            if self._abandoned:
-                return self._settle(batch, UNSENT)
+        while todo and not self._abandoned:
+            batch = todo.pop()
+            if self._options.max_age is not None and monotonic() - chunk.born > self._options.max_age:
+                self._count(batch, TOO_OLD)
+                continue
             attempt += 1
             try:
-                self._send(batch, batch_id, deadline)
-                return self._settle(batch, None)
+                self._send(batch, deadline)
             except TooLargeError as error:
-                if len(batch) == 1:
-                    return self._settle(batch, str(error))
-                batch, batch_id = self._halve(batch), new_batch_id()
-                continue
+                todo.extend(self._apart(batch, str(error), too_large=True))
+                attempt = 0
             except RefusedError as error:
-                return self._settle(batch, str(error))
+                todo.extend(self._apart(batch, str(error)))
+                attempt = 0
+            except PartlyRefusedError as error:
+                retry = self._sort_out(batch, error)
+                if retry:
+                    todo.append(retry)
+                    if not self._wait_to_retry(str(error), attempt, error.pause_s, deadline):
+                        break
+                else:
+                    attempt = 0
             except Exception as error:
                 problem = f"{type(error).__name__}: {error}"
+                todo.append(batch)
                 if attempt >= MAX_MISTAKES and isinstance(error, MISTAKES) and not isinstance(error, OSError):
-                    return self._settle(batch, problem)
+                    todo[-1:] = self._apart(batch, problem)
+                    attempt = MAX_MISTAKES - 1
+                    continue
                 asked = error.pause_s if isinstance(error, BusyError) else 0.0
-            self._complain(f"{problem}; trying again")
-            if not self._pause(attempt, asked, deadline):
-                self._pending.extendleft(reversed(batch))
-                return False
-            self.retried += 1
+                if not self._wait_to_retry(problem, attempt, asked, deadline):
+                    break
+            else:
+                self._refusals = 0
+                self._takes = True
+                self._count(batch, None)
+                attempt = 0
+        return todo[::-1]
 
-    def _halve(self, batch: list[bytes]) -> list[bytes]:
-        """The first half; the other one goes back into the queue, and later batches are no longer than this."""
-        half = len(batch) // 2
-        self._pending.extendleft(reversed(batch[half:]))
-        self._max_body = max(sum(map(len, batch)) // 2, 1)
-        return batch[:half]
+    def _apart(self, batch: Batch, problem: str, *, too_large: bool = False) -> list[Batch]:
+        """The halves of a batch, the first one last, to find what the sink does not want; none once it is found."""
+        if len(batch) > 1 and (too_large or self._refusals < MAX_REFUSALS):
+            self._refusals += not too_large
+            if too_large:
+                self.backlog.batch_bytes = max(sum(map(len, batch)) // 2, 1)
+            return list(batch.halves())[::-1]
+        self._refusals += not too_large
+        self._put_aside(batch, problem)
+        return []
+
+    def _sort_out(self, batch: Batch, error: PartlyRefusedError) -> Batch | None:
+        """Count what the sink took and what it never will; the rest is to be sent again."""
+        for at, reason in error.refused.items():
+            self._put_aside(batch.part([at]), reason)
+        left = sorted(set(error.retry) - set(error.refused))
+        self._count(batch.part(set(range(len(batch))) - set(left) - set(error.refused)), None)
+        return batch.part(left) if left else None
+
+    def _put_aside(self, batch: Batch, reason: str) -> None:
+        if batch.batch_id == self._notice_id:  # no record of the user's, and telling of it would end in the same way
+            self.accepted -= 1
+            self.backlog.queued -= 1
+            return
+        self._count(batch, self.set_aside.LOST)
+        self.set_aside.add(batch, reason)
+        self._complain(reason)
+
+    def _count(self, batch: Batch, lost: str | None) -> None:
+        with self._lock:
+            self.backlog.queued -= len(batch)
+            if lost is None:
+                self.sent += len(batch)
+            else:
+                self.lost[lost] += len(batch)
+
+    def _give_up(self, chunk: Chunk, problem: str) -> None:
+        """Set aside what a fault of ours left half done."""
+        with self._lock:
+            if chunk in self.backlog.in_flight:
+                self._put_aside(self.backlog.batch(chunk), problem)
+                self.backlog.settle(chunk)
+        self._tell_waiters()
+
+    def _announce_drops(self) -> None:
+        """Once the sink takes records again: one record that says how many are missing."""
+        text = self._notice.text()
+        if text is not None:
+            self.accepted += 1
+            self._notice_id = self.backlog.batch(self.backlog.put_first(text)).batch_id
+
+    def _tell_waiters(self) -> None:
+        with self._lock:
+            first = self.backlog.first_turn()
+            ready = [notify for turn, notify in self._waiters if first is None or turn < first]
+            self._waiters = [waiter for waiter in self._waiters if first is not None and waiter[0] >= first]
+        for notify in ready:
+            notify()
+
+    def _wait_to_retry(self, problem: str, attempt: int, asked_s: float, deadline: float | None) -> bool:
+        self._takes = False
+        self._complain(f"{problem}; trying again")
+        if not self._pause(attempt, asked_s, deadline):
+            return False
+        self.retried += 1
+        return True
 
     def _complain(self, problem: str) -> None:
         """Keep the problem for `stats`, and say it on stderr, at most once in QUIET_S."""
@@ -262,39 +484,23 @@ class Shipper:
             self._quiet_until = monotonic() + QUIET_S
             process_end.say(f"{problem} ({self.queued} records wait, {self.lost.total()} are lost)")
 
-    def _send(self, batch: list[bytes], batch_id: str, deadline: float | None) -> None:
-        left = self._timeout if deadline is None else min(self._timeout, max(deadline - monotonic(), 0.01))
+    def _send(self, batch: Batch, deadline: float | None) -> None:
+        timeout = self._options.timeout
+        left = timeout if deadline is None else min(timeout, max(deadline - monotonic(), 0.01))
         me = threading.get_ident()
         _sending.add(me)
         try:
             with span("log_buffer", kind="internal", records=len(batch)):
-                self._sink.send(batch, batch_id, left)
+                self._sink.send(batch, batch.batch_id, left)
         finally:
             _sending.discard(me)
-
-    def _settle(self, batch: list[bytes], problem: str | None) -> bool:
-        """Count the batch as sent, or as set aside for a reason, and tell who waits. Always True."""
-        with self._lock:
-            if problem is None:
-                self.sent += len(batch)
-            else:
-                self.lost[UNSENT if problem is UNSENT else SET_ASIDE] += len(batch)
-            self.settled += len(batch)
-            self.held_bytes -= sum(map(len, batch)) + OVERHEAD_BYTES * len(batch)
-            ready = [notify for target, notify in self._waiters if target <= self.settled]
-            self._waiters = [waiter for waiter in self._waiters if waiter[0] > self.settled]
-        if problem is not None:
-            self._complain(problem)
-        for notify in ready:
-            notify()
-        return True
 
     def _pause(self, attempt: int, asked_s: float, deadline: float | None) -> bool:
         """Wait before the next attempt; somebody's flush() cuts a back-off short, but not a pause the sink asked for.
 
         False when the deadline leaves no time for another attempt.
         """
-        ceiling = min(self._max_backoff, FIRST_BACKOFF_S * 2 ** min(attempt - 1, 30))
+        ceiling = min(self._options.max_backoff, FIRST_BACKOFF_S * 2 ** min(attempt - 1, 30))
         until = monotonic() + max(asked_s, ceiling * int.from_bytes(os.urandom(2), "big") / 65_536)
         if deadline is not None and until >= deadline:
             return False
@@ -308,9 +514,12 @@ class Shipper:
         if not self._draining.acquire(timeout=max(deadline - monotonic(), 0.0)):
             return False
         try:
-            while self._pending:
-                if not self._deliver(self._take(), deadline):
+            while True:
+                with self._lock:
+                    chunk = self.backlog.take()
+                if chunk is None:
+                    return True
+                if not self._ship(chunk, deadline):
                     return False
-            return True
         finally:
             self._draining.release()
