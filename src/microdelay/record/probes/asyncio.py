@@ -254,13 +254,15 @@ def _run(run: Callable[..., Any]) -> Callable[..., Any]:
         try:
             if not state.asleep:
                 watched(self)
-                return
-            run(self)
-            if not state.asleep:
-                _roused(self)
+            else:
+                run(self)
+                if not state.asleep:
+                    _roused(self)
         except BaseException as error:
             hide(error)
             raise
+        finally:
+            del self  # as `Handle._run` does: the traceback of the task's exception may keep this frame alive
 
     return unnoticed(wrapper, run)
 
@@ -308,7 +310,7 @@ def _watched(run: Callable[..., Any]) -> Callable[..., Any]:  # noqa: C901  # ea
             return
         life.run_end = end
         done = task.done()  # type: ignore[union-attr]
-        del self, task  # as `Handle._run` does: the traceback of the task's exception may keep this frame alive
+        del self, task  # as above
         if done:
             life.ends(end)
         elif life.birth is not None:
