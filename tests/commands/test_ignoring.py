@@ -10,8 +10,9 @@ import pytest
 
 from microdelay.__main__ import main
 
+# Since 3.12 the opener loads certificates, which the first call would make it do.
 PROGRAM = """
-    import sys, urllib.request
+    import sys, urllib.request; urllib.request.install_opener(urllib.request.build_opener())
 
     def get(url):
         with urllib.request.urlopen(url) as answer:
