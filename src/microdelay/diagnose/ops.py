@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -35,7 +36,7 @@ class Op:
     cost: int = 0
     targets: tuple[int, ...] = ()
     key: int = 0
-    lanes: list[list[Op]] = field(default_factory=list)
+    lanes: Sequence[list[Op]] = ()
 
 
 @dataclass(slots=True)

@@ -41,6 +41,13 @@ COUNTED = frozenset({TAKE, GIVE})
 MEETINGS = frozenset({MAY, MEET})
 """Kinds of waits for what had ended already."""
 
+KEPT = POINTS | MEETINGS
+"""Kinds of ops that a replacement leaves in place: others may wait for them."""
+
+LEADING = KEPT | {TAKE}
+"""Kinds of ops that an activity did before it came to what is replaced, where they end as that begins: it began, took
+a pool's worker."""
+
 AT_ONCE_NS = 50_000
 """A remedy that takes no longer answers from memory: the task runs on."""
 
@@ -124,33 +131,29 @@ def _unblocked(op: Op) -> Op:
     return Op(WAIT, op.start_ns, op.end_ns, op.cost)
 
 
-def _inside(op: Op, edit: Replace | Shorten | Unblock) -> bool:
+def _inside(op: Op, edit: Shorten | Unblock) -> bool:
     return edit.start_ns <= op.start_ns and op.end_ns <= edit.end_ns
 
 
 def _replaced(ops: list[Op], edits: Sequence[Replace], view: str) -> list[Op]:
+    if not edits:
+        return list(ops)
     made: list[Op] = []
-    index = -1
-    current: Replace | None = None
+    left = iter(edits)
+    coming = next(left, None)
+    since, until = 0, -1  # what is being replaced
     for op in ops:
-        while (
-            index + 1 < len(edits) and edits[index + 1].start_ns <= op.start_ns and not _leads_to(op, edits[index + 1])
-        ):
-            index += 1
-            if current is None or edits[index].end_ns > current.end_ns:
-                current = edits[index]
-                cost = current.cost.at(view)
+        start, end, kind = op.start_ns, op.end_ns, op.kind
+        while coming is not None and coming.start_ns <= start and not (kind in LEADING and end <= coming.start_ns):
+            if coming.end_ns > until or until < 0:
+                since, until = coming.start_ns, coming.end_ns
+                cost = coming.cost.at(view)
                 # What is answered at once does not go back to the loop in between.
-                kind = HOLD if op.kind == HOLD or cost <= AT_ONCE_NS else WAIT
-                made.append(Op(kind, current.start_ns, current.start_ns, cost))
-        if current is None or op.kind in POINTS or op.kind in MEETINGS or not _inside(op, current):
+                made.append(Op(HOLD if kind == HOLD or cost <= AT_ONCE_NS else WAIT, since, since, cost))
+            coming = next(left, None)
+        if end > until or start < since or kind in KEPT:
             made.append(op)
     return made
-
-
-def _leads_to(op: Op, edit: Replace) -> bool:
-    """Tell whether an activity did this before it came to what is replaced: it began, took a pool's worker."""
-    return (op.kind == TAKE or op.kind in POINTS or op.kind in MEETINGS) and op.end_ns <= edit.start_ns
 
 
 def _forked(ops: list[Op], group: Together, view: str) -> list[Op]:
@@ -222,7 +225,8 @@ class _Loop:
         noticed: list[_Lane] = []
         while self.arriving and self.arriving[0][0] <= time:
             noticed.append(heapq.heappop(self.arriving)[2])
-        noticed.sort(key=lambda lane: lane.order)
+        if len(noticed) > 1:
+            noticed.sort(key=lambda lane: lane.order)
         self.ready += [(lane, True) for lane in noticed]
 
 
@@ -263,7 +267,7 @@ class _Run:
             time, _, next_up = heapq.heappop(self._queue)
             if isinstance(next_up, _Loop):
                 if next_up.waking == time:
-                    self._turn(next_up, time)
+                    self._turns(next_up, time)
             else:
                 self._advance(next_up, time)
         return self._durations
@@ -303,32 +307,42 @@ class _Run:
             loop.waking = due
             self._push(due, loop)
 
-    def _turn(self, loop: _Loop, time: int) -> None:
-        loop.notice(time)
-        turn, loop.ready = loop.ready, []
-        loop.free = loop.waking = sys.maxsize  # no turn begins inside this one
-        for lane, to_handle in turn:
-            if to_handle:
-                loop.ready.append((lane, False))
+    def _turns(self, loop: _Loop, time: int) -> None:
+        """Run turns of a loop until something else comes before the next one."""
+        queue = self._queue
+        while True:
+            if loop.arriving:
+                loop.notice(time)
+            turn, loop.ready = loop.ready, []
+            loop.free = loop.waking = sys.maxsize  # no turn begins inside this one
+            for lane, to_handle in turn:
+                if to_handle:
+                    loop.ready.append((lane, False))
+                else:
+                    time = self._advance(lane, time)
+            loop.free, loop.waking = time, -1
+            if loop.ready:
+                due = time
+            elif loop.arriving:
+                due = max(time, loop.arriving[0][0])
             else:
-                time = self._advance(lane, time)
-        loop.free, loop.waking = time, -1
-        if loop.ready:
-            self._wake(loop, time)
-        elif loop.arriving:
-            self._wake(loop, loop.arriving[0][0])
+                return
+            if queue and queue[0][0] <= due:
+                self._wake(loop, due)
+                return
+            time = due
 
     def _advance(self, lane: _Lane, time: int) -> int:
         """Run a lane until it has to wait for something that is not known yet, or hands its loop back; give when."""
-        ops, begun = lane.ops, time
-        while lane.at < len(ops):
+        ops, begun, count = lane.ops, time, len(lane.ops)
+        while lane.at < count:
             op = ops[lane.at]
-            if op.kind in COUNTED and time > begun and not lane.loop:
+            kind = op.kind
+            if kind in COUNTED and time > begun and not lane.loop:
                 self._push(time, lane)  # who comes first is decided in the order of time
                 return time
             lane.at += 1
-            kind = op.kind
-            if kind in (RUN, HOLD):
+            if kind in (HOLD, RUN):
                 time += op.cost
             elif kind == WAIT:
                 lane.order = op.end_ns
