@@ -15,10 +15,10 @@ from microdelay.diagnose.choice import Choice, Chosen, choose
 from microdelay.diagnose.dataflow import source
 from microdelay.diagnose.dataflow.flow import DEPENDENT, UNKNOWN
 from microdelay.diagnose.dominance import Dominant, dominant
-from microdelay.diagnose.edits import VIEWS
+from microdelay.diagnose.edits import VIEWS, Edit
 from microdelay.diagnose.overlap import without_doubles
 from microdelay.diagnose.price import Fleet
-from microdelay.diagnose.pricing import Floats, Pricing
+from microdelay.diagnose.pricing import Floats, Pricing, Savings
 from microdelay.diagnose.rule import Finding, Rule, Saving, precedence
 from microdelay.diagnose.shared_cache import with_extra_calls
 from microdelay.diagnose.weights import percentile
@@ -42,6 +42,9 @@ DOMINATED_SHARE = 0.02
 
 MIN_TRACES_SHARE = 0.05
 """Of the traces that a finding must be in: what the first one alone does is a cold start, not a habit."""
+
+USUAL = ("expected",)
+"""The view that says whether a finding matters."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -230,10 +233,18 @@ def stats_of_all(pricing: Pricing, durations: Floats) -> Stats:
 
 
 def _priced(pricing: Pricing, finding: Finding) -> Finding:
-    """Give a finding with its saving."""
+    """Give a finding with its saving; without an interval where it is too small to matter, which takes two replays."""
     if not finding.edits:
         return finding
-    saved = pricing.savings(finding.edits)
+    usual = _with_mean(pricing, finding, pricing.savings(finding.edits, views=USUAL))
+    return _with_interval(pricing, finding, pricing.savings(finding.edits)) if _matters(pricing, usual) else usual
+
+
+def _with_mean(pricing: Pricing, finding: Finding, saved: Savings) -> Finding:
+    return replace(finding, saving=Saving(expected=int(pricing.mean(saved["expected"]))))
+
+
+def _with_interval(pricing: Pricing, finding: Finding, saved: Savings) -> Finding:
     predicted = stats_of_all(pricing, pricing.recorded - saved["expected"]).p50
     return replace(finding, saving=pricing.interval(saved), predicted_ns=predicted)
 
@@ -258,14 +269,15 @@ def _kept(pricing: Pricing, found: Sequence[Finding]) -> list[Finding]:
     known = {id(finding) for finding in kept}
     rest = [f for f in found if id(f) not in known and f.edits and certain(f)]
     edits = [finding.edits for finding in kept if certain(finding)]
-    before = pricing.savings(*edits) if rest else {}
     for finding in rest:
-        after = pricing.savings(*edits, finding.edits)
-        more = {view: after[view] - before[view] for view in VIEWS}
-        predicted = stats_of_all(pricing, pricing.recorded - more["expected"]).p50
-        late = replace(finding, saving=pricing.interval(more), predicted_ns=predicted, after_others=True)
-        if _matters(pricing, late):
-            kept.append(late)
+        if _matters(pricing, _with_mean(pricing, finding, _added(pricing, edits, finding, USUAL))):
+            late = _with_interval(pricing, finding, _added(pricing, edits, finding, VIEWS))
+            kept.append(replace(late, after_others=True))
             edits.append(finding.edits)
-            before = after
     return kept
+
+
+def _added(pricing: Pricing, edits: Sequence[Sequence[Edit]], finding: Finding, views: Sequence[str]) -> Savings:
+    """Give what a finding saves once other edits are made."""
+    before, after = pricing.savings(*edits, views=views), pricing.savings(*edits, finding.edits, views=views)
+    return {view: after[view] - before[view] for view in views}

@@ -69,6 +69,8 @@ class Pricing:
         else:
             self._draw(size, remedies)
         self.sampled: Ints = np.array(sorted(each for part in self._parts for each in part.numbers), dtype=np.int64)
+        self._stands_for: Ints = np.searchsorted(self.sampled, self._donors)
+        self._replayed: dict[tuple[str, tuple[int, ...]], Floats] = {}
         self._weights: Floats = np.bincount(self._donors, self.standing, minlength=len(traces))[self.sampled].astype(
             float
         )
@@ -123,16 +125,25 @@ class Pricing:
         What the replay is off by without them is no saving; and no trace can save more than it took. One that the
         replay cannot end saves nothing.
         """
-        saved = {view: np.zeros(len(self._traces)) for view in views}
-        for number, own in self._by_part(remedies):
+        key = tuple([id(edits) for edits in remedies])
+        missing = [view for view in views if (view, key) not in self._replayed]
+        if missing:
+            # The edits are kept by `_by_part`, so no other ones come to have their ids.
+            own = self._by_part(remedies)
+            self._replayed |= {(view, key): self._replays(own, view) for view in missing}
+        return {view: self._replayed[view, key][self._stands_for] for view in views}
+
+    def _replays(self, edits: Sequence[tuple[int, Sequence[Edit]]], view: str) -> Floats:
+        """Give what edits, part by part, save in each of the sampled traces."""
+        saved = np.zeros(len(self._traces))
+        for number, own in edits:
             part = self._parts[number]
-            for view in views:
-                durations = replay(part.program, own, view)
-                for each in part.numbers:
-                    key = self._traces[each].id
-                    if key in durations and key in part.base:
-                        saved[view][each] = min(part.base[key] - durations[key], self.recorded[each])
-        return {view: values[self._donors] for view, values in saved.items()}
+            durations = replay(part.program, own, view)
+            for each in part.numbers:
+                key = self._traces[each].id
+                if key in durations and key in part.base:
+                    saved[each] = min(part.base[key] - durations[key], self.recorded[each])
+        return saved[self.sampled]
 
     def _by_part(self, remedies: Sequence[Sequence[Edit]]) -> list[tuple[int, Sequence[Edit]]]:
         """Give the parts that remedies are in, by number, with the edits of each."""
@@ -162,6 +173,10 @@ class Pricing:
                 own[int(part[number])].append(edits[number])
         return dict(own)
 
+    def mean(self, saved: Floats) -> float:
+        """Give what savings in each trace are on average, those without details included; nothing is saved below 0."""
+        return max(0.0, float(np.average(saved, weights=self.standing))) if len(self.sampled) else 0.0
+
     def interval(self, saved: Savings) -> Saving:
         """Give the mean saving with its interval: the worst view's lower and the best view's upper bound, and between
         them and it what the replay itself may be off by."""
@@ -169,7 +184,7 @@ class Pricing:
             return Saving()
         low = np.percentile(self._resampled(saved["worst"]), INTERVAL[0])
         high = np.percentile(self._resampled(saved["best"]), INTERVAL[1])
-        expected = max(0.0, float(np.average(saved["expected"], weights=self.standing)))
+        expected = self.mean(saved["expected"])
         doubt = 0.0
         if any(values.any() for values in saved.values()):
             doubt = MODEL_SHARE * expected + RUN_SHARE * float(np.average(self.recorded, weights=self.standing))
