@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -113,3 +114,20 @@ def test_parent_is_the_nearest_span_before_in_the_activity_that_ends_no_earlier(
             around = [each for each in before if each.end_ns >= span.end_ns]
             assert recording.parents[span.id] == (around[-1].id if around else 0)
             before.append(span)
+
+
+INTERVAL = st.tuples(st.integers(0, 4), st.integers(0, 22), st.integers(0, 22))
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 20), st.integers(0, 9)), max_size=30), st.lists(INTERVAL))
+def test_spans_of_many_intervals_are_those_of_each(
+    drawn: list[tuple[int, int, int]], intervals: list[tuple[int, int, int]]
+) -> None:
+    spans = [
+        Span(n, "http", "", start, start + length, activity) for n, (activity, start, length) in enumerate(drawn, 1)
+    ]
+    lanes = Recording(spans).lanes  # type: ignore[arg-type]
+    activity, start_ns, end_ns = (np.array([each[n] for each in intervals], np.int64) for n in range(3))
+    rows, owner = lanes.within_each(activity, start_ns, end_ns)
+    for number, interval in enumerate(intervals):
+        assert rows[owner == number].tolist() == lanes.within(*interval).tolist()

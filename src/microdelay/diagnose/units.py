@@ -14,7 +14,7 @@ from microdelay.diagnose.effects import is_turn
 from microdelay.diagnose.rows import Rows
 from microdelay.spans import DB, REQUESTS, Place, Span
 from microdelay.traces.columns import Shape, Spans
-from microdelay.traces.index import Bools, Ints
+from microdelay.traces.index import Bools, Ints, ranges
 from microdelay.traces.model import Invocation, Recording
 
 
@@ -113,9 +113,7 @@ class Units:
         if len(numbers) == 1:
             return self.recording.spans.take(self.rows[self.first[numbers[0]] : self.first[numbers[0] + 1]])
         at = np.array(numbers, np.int64)
-        low, count = self.first[at], self.first[at + 1] - self.first[at]
-        within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-        return self.recording.spans.take(self.rows[np.repeat(low, count) + within])
+        return self.recording.spans.take(self.rows[ranges(self.first[at], self.first[at + 1])[0]])
 
     @cached_property
     def are_statements(self) -> Bools:
@@ -165,7 +163,7 @@ def units_of(case: Case) -> Units:
     kept = kept[np.lexsort((first[kept], start_ns[kept], since[kept]))]
     at, count = first[kept], count[kept]
     starts = np.append(0, np.cumsum(count))
-    members = np.repeat(begins[kept] - starts[:-1], count) + np.arange(starts[-1])
+    members, _ = ranges(begins[kept], begins[kept] + count)
     spans = rows.row[wait[order[members]]]
     return Units(
         case.recording, trace[at], invocation[at], call[at], site[at], start_ns[kept], end_ns[kept], starts, spans

@@ -81,6 +81,23 @@ class Groups:
         low, high = self.span(key)
         return self.values[low:high]
 
+    def of_each(self, keys: Ints) -> tuple[Ints, Ints]:
+        """Give the values of many keys, and for each value the position of its key in `keys`."""
+        if not len(self.keys):
+            return self.values[:0], np.zeros(0, np.int64)
+        at = np.clip(np.searchsorted(self.keys, keys), 0, len(self.keys) - 1)
+        low = self.starts[at]
+        high = np.where(self.keys[at] == keys, self.starts[at + 1], low)
+        places, owner = ranges(low, high)
+        return self.values[places], owner
+
+
+def ranges(low: Ints, high: Ints) -> tuple[Ints, Ints]:
+    """Give the numbers from each `low` up to its `high`, and for each of them the position of its range."""
+    count = np.maximum(high - low, 0)
+    owner = np.repeat(np.arange(len(low)), count)
+    return np.arange(len(owner)) + np.repeat(low - np.cumsum(count) + count, count), owner
+
 
 def coded(*columns: Ints) -> Ints:
     """Give rows that are equal in all of some columns the same number, from 0 on, in the order of their values."""

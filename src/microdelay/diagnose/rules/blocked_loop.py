@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from microdelay.diagnose.rule import Finding
 from microdelay.spans import CODEC, GC, IMPORT, LOG, SETUP, TELEMETRY, WAITS, WORK, Place
 from microdelay.traces.columns import Spans
 from microdelay.traces.index import Groups, Ints, grouped
+from microdelay.traces.lanes import latest_before
 from microdelay.traces.model import Step
 
 NAME = "blocked-loop"
@@ -122,17 +124,16 @@ def _long_steps(case: Case) -> tuple[Ints, Ints]:
     """Give the traces and the rows of the steps that began in each and held the loop for long."""
     runs = case.recording.runs
     rows = np.flatnonzero(runs.end_ns - runs.start_ns >= MIN_BLOCK_NS)
-    long = Groups(runs.activity[rows], rows)
-    traces: list[int] = []
-    steps: list[int] = []
-    for number, trace in enumerate(case.traces if len(rows) else ()):
-        for activity in trace.activities:
-            own = long.get(activity)
-            began = runs.start_ns[own]
-            chosen = own[(began >= trace.start_ns) & (began < trace.end_ns)].tolist()
-            traces += [number] * len(chosen)
-            steps += chosen
-    return np.array(traces, np.int64), np.array(steps, np.int64)
+    if not len(rows):
+        return rows, rows
+    counts = [len(trace.activities) for trace in case.traces]
+    members = np.fromiter(chain.from_iterable(trace.activities for trace in case.traces), np.int64, sum(counts))
+    step, member = Groups(runs.activity[rows], rows).of_each(members)
+    number = np.repeat(np.arange(len(counts)), counts)[member]
+    since = np.array([trace.start_ns for trace in case.traces], np.int64)[number]
+    until = np.array([trace.end_ns for trace in case.traces], np.int64)[number]
+    began = (runs.start_ns[step] >= since) & (runs.start_ns[step] < until)
+    return number[began], step[began]
 
 
 def _blocking(case: Case, step: Ints) -> tuple[Ints, Ints]:
@@ -141,21 +142,12 @@ def _blocking(case: Case, step: Ints) -> tuple[Ints, Ints]:
     They come as rows, each with the position of its step.
     """
     runs, lanes, spans = case.recording.runs, case.recording.lanes, case.recording.spans
-    columns = (each[step].tolist() for each in (runs.activity, runs.start_ns, runs.end_ns))
-    inside = [lanes.within(*each) for each in zip(*columns, strict=True)]
-    owner = np.repeat(np.arange(len(step)), [len(each) for each in inside])
-    row = np.concatenate(inside)
+    row, owner = lanes.within_each(runs.activity[step], runs.start_ns[step], runs.end_ns[step])
     named = spans.of_kinds(_NAMED)[row] & (spans.end_ns[row] <= runs.end_ns[step[owner]])
     row, owner = row[named], owner[named]
-    chosen: list[int] = []
-    before, until = -1, 0
-    for number, (own, start, end) in enumerate(
-        zip(owner.tolist(), spans.start_ns[row].tolist(), spans.end_ns[row].tolist(), strict=True)
-    ):
-        if own != before or start >= until:
-            before, until = own, end
-            chosen.append(number)
-    return row[chosen], owner[chosen]
+    begins = np.flatnonzero(np.append(True, owner[1:] != owner[:-1])) if len(owner) else owner
+    outermost = spans.start_ns[row] >= latest_before(spans.end_ns[row], np.append(begins, len(owner)))
+    return row[outermost], owner[outermost]
 
 
 def _named(case: Case, trace: Ints, step: Ints, row: Ints, owner: Ints, keys: _Keys) -> _Parts:
