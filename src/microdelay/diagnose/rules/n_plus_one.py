@@ -1,20 +1,29 @@
-"""One query for a list, then one more for each of its rows; or one command of a cache for each of many keys."""
+"""One query for a list, then one more for each of its rows; one command of a cache for each of many keys; one write
+for each of many rows.
+
+One call for all takes as long as the longest of them, most likely: what is paid once (a round trip, a scan, a commit)
+is most of it. At best it takes as long as the middle one, at worst a fifth of each further one more.
+"""
 
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
 from microdelay.diagnose import snippet
 from microdelay.diagnose.asked import Again, Asked
 from microdelay.diagnose.case import Case
-from microdelay.diagnose.dataflow.flow import DEPENDENT, in_loop
+from microdelay.diagnose.dataflow.flow import DEPENDENT, UNKNOWN, Verdict, in_loop
 from microdelay.diagnose.dataflow.source import Module, module, without_await
 from microdelay.diagnose.dependence import followed
+from microdelay.diagnose.edits import Replacements
 from microdelay.diagnose.effects import writes
+from microdelay.diagnose.one_for_all import of_commands, of_rows, of_writes
+from microdelay.diagnose.places import median_of_sums
+from microdelay.diagnose.row_by_row import commits_between, is_write, kept_apart, reads_answer
 from microdelay.diagnose.rule import Finding
 from microdelay.spans import DB, Place, Span
 from microdelay.traces.columns import Shape
@@ -23,10 +32,21 @@ NAME = "n-plus-one"
 SUMMARY = "one query for a list, then one more for each of its rows"
 REMEDY = "one query for all rows: IN (…) or a join"
 REMEDY_COMMANDS = "one command for all keys, or one pipeline"
+REMEDY_WRITES = "one batch of all rows, in one transaction: executemany, COPY, bulk_create"
 OVER = frozenset({"slow-query"})
 
 MIN_QUERIES = 3
 """Of one shape with different parameters in one trace; two may be a coincidence."""
+
+MIN_ON_DISK_NS = 200_000
+"""Of a write of SQLite from which on it waited for the disk: for a row alone it takes some 5 µs, a batch no less."""
+
+NO_SOURCE = "the source that writes row by row is not there: whether it reads each answer is not known"
+
+ALL_OR_NONE = (
+    "each row is committed alone now; in one transaction, a failure leaves none of them: what is to stay row by row "
+    "(progress that another process reads) has to be committed in parts"
+)
 
 PIPELINED = frozenset({
     "GET", "GETEX", "HGET", "HMGET", "HGETALL", "HKEYS", "HVALS", "LRANGE", "LLEN", "SMEMBERS", "SISMEMBER", "SCARD",
@@ -40,8 +60,12 @@ def find(case: Case) -> Iterable[Finding]:
     """Give each query or command that a loop repeats with other parameters, folded over the traces."""
     for again in Asked.of(case, _is_candidate).again(MIN_QUERIES):
         loop = _loop_site(case, again)
-        if not _needs_the_row_before(loop):
+        if _needs_the_row_before(loop):
+            continue
+        if not is_write(again.example):
             yield _finding(again, loop)
+        elif not (reads_answer(again.example) or kept_apart(case, again)):
+            yield from _of_writes(case, again, loop)
 
 
 def _is_candidate(shape: Shape) -> bool:
@@ -50,6 +74,8 @@ def _is_candidate(shape: Shape) -> bool:
         return False
     if "db.operation.name" in attributes:
         return attributes["db.operation.name"] in PIPELINED
+    if is_write(shape):
+        return True
     text = str(attributes.get("db.query.text", "")).lstrip().upper()
     return text.startswith("SELECT") and not writes(Span(0, shape.kind, shape.name, 0, 0, attributes=attributes))
 
@@ -92,59 +118,60 @@ def _loop_site(case: Case, again: Again) -> Place:
 
 
 def _finding(again: Again, loop: Place) -> Finding:
-    example, text = again.example, again.text
-    site = example.site
-    assert site is not None
-    line = snippet.loop_line(loop)
-    is_command = "db.operation.name" in example.attributes
+    is_command = "db.operation.name" in again.example.attributes
     return Finding(
         rule=NAME,
-        where=site,
+        where=_site(again),
         kind=DB,
-        what=f"{len(again) / again.traces:.0f} times {example.name} a trace, "
-        f"{float(np.median(again.taken_ns)) / 1e6:.1f} ms each" + (f", in the loop of line {line}" if line else ""),
+        what=_what(again, loop),
         remedy=REMEDY_COMMANDS if is_command else REMEDY,
         spans=again.rows.spans,
         edits=again.as_one(),
         traces=again.traces,
-        snippet=_of_commands(loop, text) if is_command else _snippet(text),
-        places=(site, *((loop,) if loop != site else ()), *again.lines),
-        operations=frozenset({(DB, example.name)}),
+        snippet=of_commands(loop, again.text) if is_command else of_rows(again.example),
+        places=tuple(dict.fromkeys((_site(again), loop, *again.lines))),
+        operations=frozenset({(DB, again.example.name)}),
         count=len(again),
         total_ns=int(again.taken_ns.sum()),
-        median_ns=int(np.median(again.per_trace_ns)),
+        median_ns=median_of_sums(again.rows.trace, again.taken_ns),
     )
 
 
-_PARAMETER = r"(?:\?|%s|%\(\w+\)s|\$\d+|:\w+)(?:::[A-Za-z_]\w*)?"
-_KEY = re.compile(rf"([A-Za-z_][\w.]*) = {_PARAMETER}|{_PARAMETER} = ([A-Za-z_][\w.]*)")
+def _of_writes(case: Case, again: Again, loop: Place) -> Iterable[Finding]:
+    """Give writes, with the commits between them; of SQLite, without a network, only what waited for the disk."""
+    ended = commits_between(case, again)
+    spans = ended.spans
+    once = Replacements(spans.activity, spans.start_ns, spans.end_ns)
+    waits = again.example.attributes.get("db.system.name") != "sqlite" or np.median(again.taken_ns) >= MIN_ON_DISK_NS
+    if not waits and not len(ended):
+        return
+    between = f", and {len(ended) / again.traces:.0f} commits between them" if len(ended) else ""
+    yield replace(
+        _finding(again, loop),
+        what=_what(again, loop) + between,
+        remedy=REMEDY_WRITES,
+        edits=again.as_one().joined(once) if waits else once,
+        snippet=of_writes(loop, again.example),
+        dependence=None if module(_site(again).file) else Verdict(UNKNOWN, (NO_SOURCE,)),
+        cautions=(ALL_OR_NONE,) if len(ended) else (),
+        total_ns=int(again.taken_ns.sum() + spans.duration_ns.sum()),
+        median_ns=median_of_sums(
+            np.append(again.rows.trace, ended.trace), np.append(again.taken_ns, spans.duration_ns)
+        ),
+    )
 
 
-def _snippet(text: str) -> str:
-    keys = list(_KEY.finditer(text))
-    if len(keys) != 1:  # of several, values would have to tell which one differs
-        return f"# before the loop, once, for all rows\n# {text}"
-    key = keys[0]
-    name = key[1] or key[2]
-    shape = f"{text[: key.start()]}{name} IN (?, ?, …){text[key.end() :]}"
-    columns = shape[len("SELECT ") :].partition(" FROM ")[0]
-    if shape.upper().startswith("SELECT ") and columns.strip() != "*" and name not in columns:
-        shape = f"SELECT {name}, {shape[len('SELECT ') :]}"
-    return f"# before the loop, once, with all keys; then pick each row's part by {name}\n# {shape}"
+def _site(again: Again) -> Place:
+    site = again.example.site
+    assert site is not None
+    return site
 
 
-def _of_commands(loop: Place, command: str) -> str:
-    """Give the loop's commands as one, or as a pipeline."""
-    parsed = module(loop.file)
-    node = parsed.expression(loop) if parsed else None
-    wait = "await " if isinstance(node, ast.Await) else ""
-    if command == "GET":
-        return f"# before the loop, once, with all keys\nvalues = dict(zip(keys, {wait}client.mget(keys)))"
-    head = "async with" if wait else "with"
-    method = {"DEL": "delete", "INCRBY": "incrby"}.get(command, command.lower())
+def _what(again: Again, loop: Place) -> str:
+    line = snippet.loop_line(loop)
     return (
-        f"{head} client.pipeline(transaction=False) as pipeline:\n    for each in items:\n"
-        f"        pipeline.{method}(...)  # the command as it is, not awaited\n    answers = {wait}pipeline.execute()"
+        f"{len(again) / again.traces:.0f} times {again.example.name} a trace, "
+        f"{float(np.median(again.taken_ns)) / 1e6:.1f} ms each" + (f", in the loop of line {line}" if line else "")
     )
 
 
@@ -172,6 +199,21 @@ FIRES = {
         1 character = 1 ms
         main  |[price][price][price][price]
         price: command GET  input=each output=each
+    """,
+    "one write for each row": """
+        1 character = 1 ms
+        main  |[insert][insert][insert][insert]
+        insert: sql INSERT INTO items VALUES (?, ?)  at 3 input=each
+---
+def work(cursor, items):
+    for item in items:
+        cursor.execute("INSERT INTO items VALUES (?, ?)", item)
+    """,
+    "one write and one commit for each row, which takes no time but for the disk's": """
+        1 character = 100 us
+        main  |i[commit]i[commit]i[commit]i[commit]
+        i: sql INSERT INTO items VALUES (?, ?)  input=each
+        commit: sql COMMIT
     """,
     "a query, a request and a write for each row: the query is one for all rows": """
         1 character = 1 ms
@@ -229,10 +271,38 @@ def work(cache, key):
         main  |[stock][stock][stock][stock]
         stock: sql SELECT amount FROM stock WHERE product = ? FOR UPDATE  input=each
     """,
-    "rows that are written one by one: their order may matter": """
+    "a row that is read before it is written": """
         1 character = 1 ms
-        main  |[insert][insert][insert][insert]
-        insert: sql INSERT INTO items VALUES (?, ?)  input=each
+        main  |[stock][save ][stock][save ][stock][save ]
+        stock: sql SELECT amount FROM stock WHERE product = 1
+        save: sql UPDATE stock SET amount = ? WHERE product = 1  input=each
+    """,
+    "a row that is kept before each request": """
+        1 character = 1 ms
+        main  |[save ][post ][save ][post ][save ][post ]
+        save: sql INSERT INTO outbox VALUES (?)  input=each
+        post: POST http://mail/send  input=each
+    """,
+    "rows whose numbers are given by the database": """
+        1 character = 1 ms
+        main  |[save ][save ][save ][save ]
+        save: sql INSERT INTO items VALUES (?) RETURNING id  input=each
+    """,
+    "an update that says whether there was a row": """
+        1 character = 1 ms
+        main  |[save ][save ][save ][save ]
+        save: sql UPDATE items SET amount = ? WHERE id = ?  at 3 input=each
+---
+def work(cursor, items):
+    for item in items:
+        cursor.execute("UPDATE items SET amount = ? WHERE id = ?", item)
+        if cursor.rowcount == 0:
+            raise KeyError(item)
+    """,
+    "two rows": """
+        1 character = 1 ms
+        main  |[save ][save ]
+        save: sql INSERT INTO items VALUES (?)  input=each
     """,
     "walking from each row to its parent": """
         1 character = 1 ms
