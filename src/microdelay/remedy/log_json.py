@@ -13,6 +13,9 @@ MAX_DEPTH: Final = 32
 
 CUT: Final = "… ({} bytes cut)"
 
+PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+OURS: Final = frozenset({"time", "message"})
+
 _quote: Callable[[str], str] = json.encoder.encode_basestring
 
 
@@ -23,19 +26,41 @@ def encode(time_s: float, message: object, fields: Mapping[str, object], max_byt
     is kept with a `_` behind its name. A record that is too long is cut, with a mark. `context` is what many records
     share, as `encode_context` made it.
     """
+    if _encode_plain is not None and _is_plain(message, fields):
+        try:
+            if context:
+                head = _encode_plain({"time": time_s, "message": message})[:-1] + context.encode()
+                data = head + b"," + _encode_plain(fields)[1:] if fields else head + b"}"
+            else:
+                data = _encode_plain({"time": time_s, "message": message, **fields})
+        except Exception:  # a lone surrogate, a number of more than 64 bits
+            data = _encode_slowly(time_s, message, fields, context)
+    else:
+        data = _encode_slowly(time_s, message, fields, context)
+    return data if len(data) <= max_bytes else _cut(data, max_bytes)
+
+
+def _is_plain(message: object, fields: Mapping[str, object]) -> bool:
+    """Whether any encoder makes the same of it."""
+    if type(message) is not str:
+        return False
+    return not fields or (PLAIN.issuperset(map(type, fields.values())) and fields.keys().isdisjoint(OURS))
+
+
+def _encode_slowly(time_s: float, message: object, fields: Mapping[str, object], context: str) -> bytes:
     try:
         head = f'{{"time":{time_s:.6f},"message":{_quote(message)}{context}'  # type: ignore[arg-type]
         if not fields:
             data = (head + "}").encode()
         elif "time" in fields or "message" in fields:
-            return encode(time_s, message, _renamed(fields), max_bytes, context)
+            return _encode_slowly(time_s, message, _renamed(fields), context)
         else:
             data = f"{head},{_encode_object(fields)[1:]}".encode()
     except Exception:  # NaN, a lone surrogate, a key that is no text, a cycle, a message that is no text
         plain = {name: _plain(value, MAX_DEPTH) for name, value in _renamed(fields).items()}
         shared = json.loads(f"{{{context[1:]}}}")
         data = _encode_object({"time": time_s, "message": _plain(message, 1), **shared, **plain}).encode()
-    return data if len(data) <= max_bytes else _cut(data, max_bytes)
+    return data
 
 
 def encode_context(fields: Mapping[str, str]) -> str:
@@ -117,3 +142,15 @@ def _fast_encoder() -> Callable[[object], str]:
 
 
 _encode_object = _fast_encoder()
+
+
+def _plain_encoder() -> Callable[[object], bytes] | None:
+    """msgspec's, where it is installed: 4 to 10 times as fast as the standard library's."""
+    try:
+        from msgspec.json import Encoder
+    except ImportError:
+        return None
+    return Encoder().encode
+
+
+_encode_plain = _plain_encoder()

@@ -139,27 +139,23 @@ class Shipper:
                 return None
             self._putting = True
             try:
-                wake = self._add(data)
+                self._add(data)
                 while self._interrupting:
-                    wake = self._add(self._interrupting.popleft()) or wake
+                    self._add(self._interrupting.popleft())
+                news, self.backlog.news = self.backlog.news, False
             finally:
                 self._putting = False
-        if wake:
+        if news:
             self._wake()
         return None
 
-    def _add(self, data: bytes) -> bool:
-        """Whether the worker has something new to look at."""
-        backlog = self.backlog
+    def _add(self, data: bytes) -> None:
         if self.closed:
             self.lost["closed"] += 1
-            return False
-        if not backlog.put(data) and not (self._options.when_full == "block" and self._wait_for_room(data)):
+        elif self.backlog.put(data) or (self._options.when_full == "block" and self._wait_for_room(data)):
+            self.accepted += 1
+        else:
             self.lost["full"] += 1
-            return False
-        self.accepted += 1
-        news, backlog.news = backlog.news, False
-        return news
 
     def _wait_for_room(self, data: bytes) -> bool:
         """Try again until there is room or `block_timeout` has passed; not where that would stop an event loop."""
