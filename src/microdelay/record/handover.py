@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from json import dumps  # before the probe of json replaces it
 from typing import Any, Protocol
 
+from microdelay.record.forking import take_late
 from microdelay.record.interpreters import Command, found
 from microdelay.record.launch import REQUEST, Environment, environment_for
 from microdelay.record.measure import hide
@@ -184,11 +185,16 @@ def _fork(fork: Start) -> Start:
 
     def call(*given: Any, **named: Any) -> Any:
         try:
+            take_late()  # of a fork that somebody else made, in C
             before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
             try:
-                return fork(*given, **named)
+                made = fork(*given, **named)
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            late = take_late()
+            if late is not None:
+                raise late
+            return made
         except BaseException as error:
             hide(error)
             raise

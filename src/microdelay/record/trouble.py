@@ -15,7 +15,7 @@ def stand_aside(where: str, error: Exception) -> None:
     An exception that the program's own signal handler raised while our code ran is the program's, and goes on.
     """
     try:
-        ours = not _came_from_signal_handler(error)
+        ours = not came_from_signal_handler(error)
         key = f"{where}: {type(error).__name__}"
         state.troubles[key] = state.troubles.get(key, 0) + 1
     except RecursionError:
@@ -24,7 +24,8 @@ def stand_aside(where: str, error: Exception) -> None:
         raise error
 
 
-def _came_from_signal_handler(error: Exception) -> bool:
+def came_from_signal_handler(error: Exception) -> bool:
+    """Tell whether a handler of the program's raised `error`, wherever it struck."""
     handlers = set(_handler_codes())
     traceback = error.__traceback__
     while traceback is not None:
