@@ -49,6 +49,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="WHAT",
         help="a folder or installed package that is yours, too",
     )
+    parser.add_argument(
+        "--remedy",
+        choices=["log-buffer"],
+        help="try what a remedy gains: slow handlers of logging get a buffer, in this run only",
+    )
     _add_limits(parser)
     _options.add_format(parser)
     _options.add_trace_root(parser)
@@ -128,6 +133,8 @@ def run(arguments: Namespace) -> int:
         max_overhead=arguments.max_overhead,
     )
     report = [] if arguments.no_report else ["diagnose", output, *_report_options(arguments)]
+    if arguments.remedy:
+        os.environ["MICRODELAY_REMEDY"] = arguments.remedy
     launch.execute(program, settings, report)
 
 

@@ -71,7 +71,7 @@ class BufferedHandler(logging.Handler):
 
     def flush(self) -> None:
         """Send what is queued, within the buffer's `exit_timeout`."""
-        if not _holds_lock_of_logging():
+        if not holds_lock_of_logging():
             self.buffer.flush()
 
     def close(self) -> None:
@@ -83,13 +83,14 @@ class BufferedHandler(logging.Handler):
         super().close()
         if not self._owns_buffer:
             self.flush()
-        elif _holds_lock_of_logging():
+        elif holds_lock_of_logging():
             self.buffer = _closed_buffer()  # and one that nobody holds any more sends what it has
         else:
             self.buffer.close()
 
 
-def _holds_lock_of_logging() -> bool:
+def holds_lock_of_logging() -> bool:
+    """Whether this thread is inside `logging.config` or the like: others wait for that lock before they log."""
     is_owned = getattr(getattr(logging, "_lock", None), "_is_owned", None)
     return bool(is_owned and is_owned())
 

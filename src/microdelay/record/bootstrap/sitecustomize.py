@@ -36,7 +36,17 @@ def _start(request, loaded):  # type: (str, frozenset[str]) -> None
         _find_package()
         from microdelay.record import enter
 
+        remedy = os.environ.get("MICRODELAY_REMEDY", "")
+        if remedy not in ("", "log-buffer"):
+            raise ValueError("MICRODELAY_REMEDY=%s is not known; known: log-buffer" % remedy)  # noqa: UP031
+        if remedy:
+            # The recorder itself knows of no remedies. First, so that what it makes of the program is what is recorded.
+            from microdelay.remedy import at_run_time
+
+            at_run_time.install()
         enter.begin(request, loaded)
+        if remedy:
+            at_run_time.report_at_exit()  # last, so that it is done before the recording ends
     except Exception as error:
         sys.stderr.write("microdelay: not recording: %s\n" % _reason(error))  # noqa: UP031
 
