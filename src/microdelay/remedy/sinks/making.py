@@ -18,7 +18,7 @@ SinkLike = str | Callable[[list[Record]], object] | Sink
 def make_sink(sink: object, headers: Mapping[str, str] | None) -> Sink:
     """The sink for a URL, a function or a sink. Raises `RemedyError` for anything else."""
     if isinstance(sink, str):
-        return HttpSink(sink, headers or {})
+        return HttpSink(sink, headers=headers)
     if headers:
         raise RemedyError("headers= goes with a sink that is a URL")
     if is_sink(sink):

@@ -1,0 +1,155 @@
+"""POST over kept connections: what all sinks that speak HTTP share."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from base64 import b64encode
+from collections import deque
+from collections.abc import Mapping
+from functools import partial
+from http.client import HTTPConnection
+from time import monotonic
+from typing import Final, TypedDict
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from microdelay.errors import RemedyError
+from microdelay.remedy.sinks.compression import Compression, compressor
+from microdelay.remedy.sinks.http_answer import Answer
+from microdelay.remedy.sinks.http_deadline import TimedResponse
+
+MAX_REPLY_BYTES: Final = 4 * 1024 * 1024
+"""Of an answer to a batch no more is read; a longer one costs the connection. Bulk services answer for each record."""
+
+
+class HttpOptions(TypedDict, total=False):
+    """Options of every sink that speaks HTTP.
+
+    `headers` go with each request. `auth` is a user's name and password, or a token that goes as `Bearer`.
+    `compression` is of bodies, and the service must understand it. `proxy` is the http:// URL of one, which may have
+    credentials; environment variables are not looked at. `tls` says whom to trust and who one is. `parallel` is how
+    many requests may be on their way at once; more than one gives up the order of batches.
+    """
+
+    headers: Mapping[str, str] | None
+    auth: tuple[str, str] | str | None
+    compression: Compression | None
+    proxy: str | None
+    tls: ssl.SSLContext | None
+    parallel: int
+
+
+class HttpPost:
+    """POSTs bodies to one URL. May be called by several threads."""
+
+    def __init__(
+        self,
+        url: str,
+        default_path: str = "/",
+        *,
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | str | None = None,
+        compression: Compression | None = None,
+        proxy: str | None = None,
+        tls: ssl.SSLContext | None = None,
+        parallel: int = 1,
+    ) -> None:
+        parts = _checked(url, "the sink's URL")
+        if parts.username is not None:
+            raise RemedyError(
+                f"credentials go into headers= or auth=, not into the sink's URL: {parts.hostname or ''!r}"
+            )
+        if parallel < 1:
+            raise RemedyError(f"parallel must be more than 0, not {parallel!r}")
+        path = default_path if parts.path in ("", "/") else parts.path
+        self._parts = parts
+        self._target = path + (f"?{parts.query}" if parts.query else "")
+        self._headers = {**_authorization(auth), **(headers or {})}
+        self._compress = compressor(compression)
+        if compression:
+            self._headers["Content-Encoding"] = compression
+        for name, value in self._headers.items():
+            _check_header(name, value)
+        self._tls = tls or (ssl.create_default_context() if parts.scheme == "https" else None)
+        self._proxy = _checked(proxy, "proxy") if proxy else None
+        self._parallel = parallel
+        self._idle: deque[HTTPConnection] = deque()
+
+    def post(self, body: bytes, timeout_s: float, headers: Mapping[str, str]) -> Answer:
+        """POST it and read the answer, in at most about `timeout_s` seconds (a name's look-up has its own time)."""
+        if self._compress is not None:
+            body = self._compress(body)
+        deadline = monotonic() + timeout_s
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            return self._exchange(self._connect(), body, deadline, headers)
+        try:
+            return self._exchange(connection, body, deadline, headers)
+        except ConnectionError:  # the service had closed the idle connection
+            return self._exchange(self._connect(), body, deadline, headers)
+
+    def forget(self) -> None:
+        """Let go of the connections without a word on them: the parent still talks over them."""
+        self._idle = deque()
+
+    def _exchange(self, connection: HTTPConnection, body: bytes, deadline: float, headers: Mapping[str, str]) -> Answer:
+        connection.timeout = max(deadline - monotonic(), 0.001)
+        connection.response_class = partial(TimedResponse, deadline)  # type: ignore[assignment]
+        try:
+            if connection.sock is None:
+                connection.connect()
+            connection.sock.settimeout(max(deadline - monotonic(), 0.001))
+            connection.request("POST", self._target, body, {**self._headers, **headers})
+            response = connection.getresponse()
+            reply = response.read(MAX_REPLY_BYTES)
+        except BaseException:
+            connection.close()
+            raise
+        if response.isclosed() and len(self._idle) < self._parallel:
+            self._idle.append(connection)
+        else:
+            connection.close()
+        return Answer(response.status, response.reason, response.headers.get("Retry-After"), reply)
+
+    def _connect(self) -> HTTPConnection:
+        host, port = self._parts.hostname or "", self._parts.port
+        if self._proxy is None:
+            return self._open(host, port)
+        connection = self._open(self._proxy.hostname or "", self._proxy.port or 8080)
+        user = self._proxy.username
+        credentials = _authorization((unquote(user), unquote(self._proxy.password or "")) if user is not None else None)
+        connection.set_tunnel(host, port, {f"Proxy-{name}": value for name, value in credentials.items()})
+        return connection
+
+    def _open(self, host: str, port: int | None) -> HTTPConnection:
+        if self._tls is not None:
+            return http.client.HTTPSConnection(host, port, context=self._tls)
+        return HTTPConnection(host, port)
+
+
+def _checked(url: str, what: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise RemedyError(f"{what} is not valid ({error}): {url!r}") from None
+    if not url.isascii() or any(each.isspace() for each in url):
+        raise RemedyError(f"{what} has characters that must be percent-encoded: {url!r}")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise RemedyError(f"{what} must start with http:// or https://: {url!r}")
+    return parts
+
+
+def _authorization(auth: tuple[str, str] | str | None) -> dict[str, str]:
+    if auth is None:
+        return {}
+    if isinstance(auth, str):
+        return {"Authorization": f"Bearer {auth}"}
+    return {"Authorization": "Basic " + b64encode(":".join(auth).encode()).decode()}
+
+
+def _check_header(name: str, value: str) -> None:
+    """Raise `RemedyError` for what http.client would refuse at each request; the value may be a secret."""
+    if not isinstance(value, str) or not value.isprintable() or not value.isascii():
+        raise RemedyError(f"the header {name!r} must be printable ASCII text")
