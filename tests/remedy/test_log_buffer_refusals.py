@@ -33,7 +33,7 @@ def test_a_poison_record_is_found_in_its_batch_and_the_others_arrive(service, ba
 
 
 def test_a_service_that_refuses_everything_is_not_asked_about_each_record(service):
-    service.judge = lambda batch: 404
+    service.judge = lambda batch: 410
     with LogBuffer(service.url, batch_size=200) as buffer:
         for _ in range(1000):
             buffer.log("step")

@@ -103,6 +103,8 @@ class HttpPost:
             connection.request("POST", self._target, body, {**self._headers, **headers})
             response = connection.getresponse()
             reply = response.read(MAX_REPLY_BYTES)
+            if response.length and len(reply) < MAX_REPLY_BYTES:
+                raise ConnectionError(f"the sink's answer broke off, {response.length} bytes before its end")
         except BaseException:
             connection.close()
             raise
