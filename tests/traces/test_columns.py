@@ -15,6 +15,7 @@ from microdelay.diagnose.diagnosis import diagnose
 from microdelay.diagnose.rule import chosen
 from microdelay.spans import DB, LOG, Span
 from microdelay.traces import Recording, assemble, read
+from microdelay.traces.index import coded, grouped
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
@@ -131,3 +132,16 @@ def test_spans_of_many_intervals_are_those_of_each(
     rows, owner = lanes.within_each(activity, start_ns, end_ns)
     for number, interval in enumerate(intervals):
         assert rows[owner == number].tolist() == lanes.within(*interval).tolist()
+
+
+NUMBERS = st.integers(-3, 3) | st.integers(-(1 << 40), 1 << 40)
+
+
+@given(st.lists(st.tuples(NUMBERS, NUMBERS)))
+def test_equal_rows_have_one_number_in_the_order_of_their_values(rows: list[tuple[int, int]]) -> None:
+    columns = [np.array([row[n] for row in rows], np.int64) for n in range(2)]
+    numbers = {row: number for number, row in enumerate(sorted(set(rows)))}
+    assert coded(*columns).tolist() == [numbers[row] for row in rows]
+    found = [tuple(positions.tolist()) for positions in grouped(*columns)]
+    first = list(dict.fromkeys(rows))
+    assert found == [tuple(at for at, row in enumerate(rows) if row == each) for each in first]

@@ -327,7 +327,8 @@ class Spans(Sequence[Span]):
     def of_kinds(self, kinds: Collection[str]) -> Bools:
         """Tell for each span whether it is of one of some kinds."""
         chosen = np.array([kind in kinds for kind in self.table.kinds] or [False], dtype=bool)
-        return chosen[self.table.kind[self.shape]] if len(self) else np.zeros(0, bool)
+        of_shape: Bools = chosen[self.table.kind]  # of which there are far fewer than spans
+        return of_shape[self.shape] if len(self) else np.zeros(0, bool)
 
     def coded(self, key: Callable[[Shape], H], among: Bools | None = None) -> tuple[Ints, list[H]]:
         """Work out a value of each span from its shape, once for each shape: give numbers, and what they stand for.
@@ -335,7 +336,7 @@ class Spans(Sequence[Span]):
         Equal values have equal numbers, counted in order of shapes. Spans that are not `among` have -1.
         """
         shape = self.shape
-        present = np.unique(shape if among is None else shape[among])
+        present = np.flatnonzero(np.bincount(shape if among is None else shape[among]))
         numbers: dict[H, int] = {}
         of_shape = np.full(len(self.table.shapes) + 1, -1, np.int64)
         for each in present.tolist():
