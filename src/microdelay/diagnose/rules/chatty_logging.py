@@ -89,7 +89,9 @@ def _finding(case: Case, handler: str, seen: Rows, inside: Spans) -> Finding | N
         edits=Edits(spans.activity, spans.start_ns, spans.end_ns, partial(Replace, cost=BUFFERED)),
         traces=len(np.unique(seen.trace)),
         snippet="from microdelay import BufferedHandler\n\n"
-        f"handler = BufferedHandler({_sink(inside)})  # in place of {name}\nlogger.addHandler(handler)",
+        f"handler = BufferedHandler({_sink(inside)})  # in place of {name}\n"
+        f"# or, as it is: BufferedHandler.wrapping({name}(…)); to try it: microdelay run --remedy log-buffer\n"
+        "logger.addHandler(handler)",
         places=(where, *places(spans)),
         operations=frozenset({(LOG, "")}),
         count=len(spans),

@@ -22,7 +22,7 @@ from microdelay.traces.model import Trace
 
 NAME = "chatty-metrics"
 SUMMARY = "metrics and events that are sent, and waited for, one by one"
-REMEDY = "LogBuffer"
+REMEDY = "MetricBuffer"
 OVER = frozenset({"serial-calls", "repeated-call"})
 
 MIN_SHARE = 1.0
@@ -47,13 +47,11 @@ _PATHS = re.compile(
 _COUNTING = frozenset({"INCR", "INCRBY", "INCRBYFLOAT", "HINCRBY", "HINCRBYFLOAT", "ZINCRBY", "PFADD", "TS.ADD"})
 """Commands of Redis that count, and whose answer is seldom of use."""
 
-_SNIPPET = """from microdelay import LogBuffer
+_SNIPPET = """from microdelay import MetricBuffer
+from microdelay.remedy.metric_sinks import StatsdSink  # or another sink
 
-def send(batch):  # in a thread of the buffer's own, many at a time
-    ...
-
-metrics = LogBuffer(send)  # once, at the top of the module
-metrics.log("{name}", value=1)  # in place of the request"""
+metrics = MetricBuffer(StatsdSink())  # once, at the top of the module
+metrics.count("{name}")  # in place of the request; or observe, gauge"""
 
 _PIPELINE = """pipe = client.pipeline(transaction=False)  # for the whole request
 pipe.{command}(...)
