@@ -222,3 +222,21 @@ def test_behind_a_queue_handler_it_gets_the_records_too(handler, records):
     listener.stop()
     handler.flush()
     assert records[0]["message"] == "x 1"
+
+
+def test_a_record_that_lost_an_attribute_keeps_its_extra_fields(handler, records):
+    record = logging.makeLogRecord({"msg": "x", "user": 7, "customer": "acme"})
+    del record.thread
+    handler.handle(record)
+    handler.flush()
+    assert (records[0]["user"], records[0]["customer"]) == (7, "acme")
+
+
+def test_a_record_of_another_class_makes_its_message_itself(handler, records):
+    class Braces(logging.LogRecord):
+        def getMessage(self) -> str:  # noqa: N802
+            return self.msg.format(*self.args)
+
+    handler.handle(Braces("shop", logging.INFO, "f.py", 1, "order {}", (7,), None))
+    handler.flush()
+    assert (records[0]["message"], records[0]["logger"]) == ("order 7", "shop")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from functools import lru_cache
+from itertools import islice
 from typing import Final, Unpack
 
 from microdelay.errors import RemedyError
@@ -11,8 +13,11 @@ from microdelay.remedy import log_json
 from microdelay.remedy.log_buffer import LogBuffer, LogBufferOptions
 from microdelay.remedy.sinks import SinkLike
 
-NAMES_OF_RECORD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-"""What every `logging.LogRecord` has; the rest came in as `extra`."""
+PLAIN_NAMES: Final = tuple(vars(logging.LogRecord("", 0, "", 0, "", None, None)))
+"""The attributes of a record without `extra`, in the order in which they are set."""
+
+NAMES_OF_RECORD: Final = frozenset(PLAIN_NAMES) | {"message", "asctime", "taskName"}
+"""What a `logging.LogRecord` may have of its own; the rest came in as `extra`."""
 
 OUR_FIELDS: Final = frozenset({"level", "logger", "exception", "stack"})
 NO_FIELDS: Final[dict[str, object]] = {}
@@ -105,7 +110,11 @@ def _closed_buffer() -> LogBuffer:
 def message_of(record: logging.LogRecord, formatter: logging.Formatter | None = None) -> str:
     """The text of a record, whether or not its arguments fit."""
     try:
-        return formatter.format(record) if formatter else record.getMessage()
+        if formatter:
+            return formatter.format(record)
+        if type(record) is logging.LogRecord and type(record.msg) is str:  # `getMessage` without the call
+            return record.msg % record.args if record.args else record.msg
+        return record.getMessage()
     except Exception as error:  # the wrong number of arguments: the record says so instead of being lost
         return f"{record.msg} {record.args} (not formatted: {log_json.as_text(error)})"
 
@@ -122,8 +131,9 @@ def context_of(level: str, logger: str) -> str:
 
 
 def _fields(record: logging.LogRecord, formatter: logging.Formatter | None) -> dict[str, object]:
-    if not record.exc_info and not record.exc_text and not record.stack_info and vars(record).keys() <= NAMES_OF_RECORD:
-        return NO_FIELDS
+    known = vars(record)
+    if not (record.exc_info or record.exc_text or record.stack_info):
+        return NO_FIELDS if len(known) == len(PLAIN_NAMES) else _extra(known)
     fields: dict[str, object] = {}
     if record.exc_info and record.exc_info[1] is not None:
         fields["exception"] = (formatter or PLAIN_FORMATTER).formatException(record.exc_info)
@@ -131,7 +141,11 @@ def _fields(record: logging.LogRecord, formatter: logging.Formatter | None) -> d
         fields["exception"] = record.exc_text
     if record.stack_info:
         fields["stack"] = record.stack_info
-    for name, value in vars(record).items():
-        if name not in NAMES_OF_RECORD:
-            fields[field_name(name)] = value
-    return fields
+    return fields | _extra(known)
+
+
+def _extra(known: dict[str, object]) -> dict[str, object]:
+    """What a record has besides its own attributes; they come first, unless somebody took one away."""
+    names = islice(known, len(PLAIN_NAMES) - 1, None)
+    later: Iterable[str] = names if next(names, None) == PLAIN_NAMES[-1] else known
+    return {field_name(name): known[name] for name in later if name not in NAMES_OF_RECORD}
