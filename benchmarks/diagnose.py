@@ -1,9 +1,10 @@
 """How long a diagnosis takes and how much memory, by the size of the recording, beside plainer detectors.
 
-    .venv/bin/python benchmarks/diagnose.py [--traces 100 1000 10000] [--big]
+    .venv/bin/python benchmarks/diagnose.py [--traces 100 1000 10000] [--big] [--times 3] [--plot FILE.svg]
 
 Recordings are made by `big_recording.py`: traces of 100 spans, of threads and of asyncio. Each measurement is a process
-of its own; time is processor time, memory the most that was resident. The other detectors (`plain_detectors.py`) get
+of its own, and the fastest of `--times` counts (10 million spans are measured once); time is processor time, memory the
+most that was resident. The other detectors (`plain_detectors.py`) get
 their spans ready made, and only their own time counts; ours reads the file.
 """
 
@@ -22,9 +23,12 @@ from pathlib import Path
 
 import big_recording
 from plain_detectors import PlainSpan, critical_path, repeated
+from scale_plot import plot
 
 BIG = 100_000
 """Traces of `--big`: 10 million spans."""
+
+KINDS = ("threads", "asyncio")
 
 
 def main() -> None:
@@ -32,27 +36,44 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--traces", type=int, nargs="+", default=[100, 1000, 10_000])
     parser.add_argument("--big", action="store_true", help="10 million spans as well")
+    parser.add_argument("--times", type=int, default=1, metavar="N", help="measure each N times, in turns")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw time by size as SVG")
     parser.add_argument("--measure", nargs=2, metavar=("WHAT", "FILE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
         what, file = arguments.measure
         print(json.dumps(MEASURED[what](file) | {"rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
         return
+    rows = list(table([*arguments.traces, *([BIG] if arguments.big else [])], arguments.times))
+    print("\nMicroseconds a span:")
+    for name, count, taken in rows:
+        print(f"{name:10}{count:12,}{1e6 * taken / count:10.2f}")
+    if arguments.plot:
+        series = {name: [(count, taken) for kind, count, taken in rows if kind == name] for name in KINDS}
+        arguments.plot.write_text(plot(series, "spans", "seconds of processor time"))
+
+
+def table(sizes: Sequence[int], times: int) -> Iterator[tuple[str, int, float]]:
+    """Measure and print recordings of so many traces; give kind, spans and our seconds of each."""
     print(f"{'':10}{'spans':>12}{'read':>8}{'traces':>8}{'rules':>8}{'replay':>8}{'in all':>8}{'memory':>9}", end="")
     print(f"{'plain N+1':>12}{'Jaeger':>8}{'memory':>9}")
     with tempfile.TemporaryDirectory() as folder:
-        for count in [*arguments.traces, *([BIG] if arguments.big else [])]:
-            for name in ("threads", "asyncio"):
-                file = str(Path(folder) / "big.mdr")
-                spans = big_recording.write(file, count, name == "asyncio")
-                ours = measured("ours", file)
+        for count in sizes:
+            files = {name: str(Path(folder) / f"{name}.mdr") for name in KINDS}
+            spans = {name: big_recording.write(files[name], count, name == "asyncio") for name in KINDS}
+            runs = [
+                {name: measured("ours", file) for name, file in files.items()}
+                for _ in range(times if count < BIG else 1)
+            ]
+            for name, file in files.items():
+                ours = min((run[name] for run in runs), key=lambda each: each["all"])
                 line = "".join(f"{ours[key]:8.2f}" for key in ("read", "traces", "rules", "replay", "all"))
-                print(f"{name:10}{spans:12,}{line}{ours['rss'] / 1e6:6,.0f} MB", end="", flush=True)
-                if count == BIG:
-                    print()
-                    continue
-                peers = [measured(what, file) for what in ("plain", "jaeger")]
-                print(f"{peers[0]['all']:12.2f}{peers[1]['all']:8.2f}{peers[1]['rss'] / 1e6:6,.0f} MB", flush=True)
+                print(f"{name:10}{spans[name]:12,}{line}{ours['rss'] / 1e6:6,.0f} MB", end="", flush=True)
+                if count < BIG:
+                    peers = [measured(what, file) for what in ("plain", "jaeger")]
+                    print(f"{peers[0]['all']:12.2f}{peers[1]['all']:8.2f}{peers[1]['rss'] / 1e6:6,.0f} MB", end="")
+                print(flush=True)
+                yield name, spans[name], ours["all"]
 
 
 def measured(what: str, file: str) -> dict[str, float]:
