@@ -15,7 +15,7 @@ from microdelay.diagnose.diagnosis import diagnose
 from microdelay.diagnose.rule import chosen
 from microdelay.spans import DB, LOG, Span
 from microdelay.traces import Recording, assemble, read
-from microdelay.traces.index import coded, grouped
+from microdelay.traces.index import coded, grouped, in_order
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
@@ -145,3 +145,10 @@ def test_equal_rows_have_one_number_in_the_order_of_their_values(rows: list[tupl
     found = [tuple(positions.tolist()) for positions in grouped(*columns)]
     first = list(dict.fromkeys(rows))
     assert found == [tuple(at for at, row in enumerate(rows) if row == each) for each in first]
+
+
+@pytest.mark.parametrize("most", [3, 70_000, 1 << 40])
+def test_codes_of_any_size_come_in_order_and_equal_ones_as_they_were(most: int) -> None:
+    codes = np.random.default_rng(0).integers(0, most, 5_000)
+    assert in_order(codes).tolist() == sorted(range(len(codes)), key=lambda at: (codes[at], at))
+    assert in_order(np.sort(codes)).tolist() == list(range(len(codes)))

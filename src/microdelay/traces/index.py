@@ -126,9 +126,16 @@ def _codes(column: Ints) -> Ints:
 
 def in_order(codes: Ints) -> Ints:
     """Give the positions of codes, which count from 0 on, in their order; equal ones as they come."""
-    few = len(codes) and int(codes.max()) <= np.iinfo(np.uint16).max
-    # Of two bytes NumPy sorts by counting, of more by comparing.
-    return np.argsort(codes.astype(np.uint16) if few else codes, kind="stable")
+    if not len(codes) or np.all(codes[1:] >= codes[:-1]):
+        return np.arange(len(codes))
+    # Of two bytes NumPy sorts by counting, of more by comparing: the lower two first, then the next.
+    order = np.argsort((codes & 0xFFFF).astype(np.uint16), kind="stable")
+    higher = codes >> 16
+    if not higher.any():
+        return order
+    if int(higher.max()) > 0xFFFF:
+        return np.argsort(codes, kind="stable")
+    return order[np.argsort(higher[order].astype(np.uint16), kind="stable")]
 
 
 def grouped(*keys: Ints, least: int = 1) -> Iterator[Ints]:
