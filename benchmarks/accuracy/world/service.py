@@ -7,6 +7,7 @@ by hand: `python -m world.service` prints its address and ends with its standard
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 import json
 import re
@@ -31,6 +32,9 @@ SERVED_AT_ONCE = 2
 
 BIG = 400_000
 """Bytes of a document."""
+
+CATALOGUE = 5_000
+"""Products of a catalogue: some 400 kB, which are sent compressed to who accepts it."""
 
 BUSY_MS = 40
 """For which `/busy` refuses a key after it was first asked for it."""
@@ -188,6 +192,20 @@ def config(state: State, asked: Asked) -> Answer:
     return 200, {"model": "local-large", "limit": 5, "region": "eu-north", "version": "2026-11-01"}
 
 
+def catalogue(state: State, asked: Asked) -> Answer:
+    of = asked.parts[0]
+    rows = [
+        {
+            "id": token("product", of, row)[:8],
+            "title": f"product {row} of {of}",
+            "price": row % 90 + 0.5,
+            "stock": row % 7,
+        }
+        for row in range(CATALOGUE)
+    ]
+    return 200, {"of": of, "products": rows}
+
+
 def document(state: State, asked: Asked) -> Answer:
     whole = {"id": asked.parts[0], "title": token("title", asked.parts[0])}
     if "fields" not in asked.query:
@@ -271,6 +289,7 @@ ROUTES: tuple[tuple[str, str, float, Handler], ...] = (
     ("GET", r"/price/(\w+)", 15, price),
     ("GET", r"/config", 20, config),
     ("GET", r"/documents/(\w+)", 20, document),
+    ("GET", r"/catalogue/(\w+)", 20, catalogue),
     ("GET", r"/limited", 25, limited),
     ("POST", r"/v1/chat/completions", 40, chat),
     ("POST", r"/v1/embeddings", 20, embed),
@@ -315,9 +334,12 @@ async def _serve(state: State, reader: asyncio.StreamReader, writer: asyncio.Str
             body = await _body(reader, headers)
             status, said = await _answer(state, method, target, headers, body)
             text = json.dumps(said).encode()
+            coding = ""
+            if target.startswith("/catalogue/") and "gzip" in headers.get("accept-encoding", ""):
+                text, coding = gzip.compress(text, 1), "Content-Encoding: gzip\r\n"
             cookie = f"Set-Cookie: session={said['access_token']}\r\n" if _logs_in(said) else ""
             writer.write(
-                f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: application/json\r\n{cookie}"
+                f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: application/json\r\n{cookie}{coding}"
                 f"Content-Length: {len(text)}\r\n\r\n".encode()
                 + text[:PACKET]
             )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import itertools
+import re
+import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -37,6 +39,14 @@ _TELLING_HEADERS = frozenset({"etag", "link", "location", "set-cookie", "www-aut
 MAX_HEADERS = 20
 """Of a request or answer, whose values are looked at."""
 
+LARGE_BYTES = 100_000
+"""Of an answer from which on is told whether it is compressed: at 1 Gbit/s it takes 1 ms."""
+
+ASKING_CLIENTS = frozenset({"aiohttp"})
+"""Clients that ask for compression by themselves, in headers that are not among those taken from the program's call."""
+
+_MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]{1,60}$")
+
 _METHODS = {name: name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY")}
 
 
@@ -60,7 +70,8 @@ def http(name: str, details: dict[str, Any], with_tokens: bool) -> Description:
 def _request(name: str, details: dict[str, Any], with_tokens: bool) -> Description:
     raw = str(details.get("url", ""))[: redact.MAX_TEXT]
     get = details.get
-    told = get(STATUS), get(SENT_BYTES), get(ANSWER_BYTES), get("client"), get("connection", ())
+    more = (*get("connection", ()), *_encoding(details, details))
+    told = get(STATUS), get(SENT_BYTES), get(ANSWER_BYTES), get("client"), more
     if "asked" in details or "described" in details:
         made = _base(name, details, raw)
         made.attributes |= _added(*told)
@@ -140,6 +151,7 @@ def _body(details: dict[str, Any], request: dict[str, Any]) -> Description:
             made.attributes[key] = request[key]
     if "http.response.body.size" in details:
         made.attributes["http.response.body.size"] = details["http.response.body.size"]
+    made.attributes.update(_encoding(request, details))
     if "first_ns" in details:
         made.attributes["microdelay.time_to_first_chunk_ns"] = details["first_ns"]
     if "waited_ns" in details:
@@ -151,6 +163,38 @@ def _body(details: dict[str, Any], request: dict[str, Any]) -> Description:
         if "first_ns" in details:
             made.attributes["gen_ai.response.time_to_first_chunk"] = round(details["first_ns"] / 1e9, 6)
     return made
+
+
+def _encoding(request: dict[str, Any], details: dict[str, Any]) -> Items:
+    """Say of a large answer, of which the headers are known, what it is, whether it is compressed and was asked to be.
+
+    What is kept of its beginning says how much less it could be: a short text is compressed less well than a long one.
+    """
+    answered = request.get("answer_headers")
+    if answered is None or details.get(ANSWER_BYTES, 0) < LARGE_BYTES:
+        return ()
+    kind = _header(answered, "content-type").partition(";")[0].strip().lower()
+    encoding = "gzip" if _header(answered, "content-encoding") else "identity"
+    told: list[tuple[str, Any]] = [
+        ("http.response.header.content-encoding", encoding),
+        ("microdelay.accepts_gzip", _accepts_gzip(request)),
+    ]
+    if _MEDIA_TYPE.match(kind):
+        told.append(("http.response.header.content-type", kind))
+    begins = details.get("answer")
+    if encoding == "identity" and isinstance(begins, bytes) and begins:
+        told.append(("microdelay.compressed_share", round(len(zlib.compress(begins, 1)) / len(begins), 1)))
+    return tuple(told)
+
+
+def _accepts_gzip(request: dict[str, Any]) -> bool:
+    asked = _header(request.get("headers", ()), "accept-encoding")
+    return "gzip" in asked.lower() or (not asked and request.get("client") in ASKING_CLIENTS)
+
+
+def _header(headers: Pairs, wanted: str) -> str:
+    """Give the value of a header, the last of several; "" where there is none."""
+    return next((_text(value) for name, value in reversed([*headers]) if _lower(name) == wanted), "")
 
 
 def _uncommon(headers: Pairs) -> Iterator[Any]:
