@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import socket
 import threading
 from collections import deque
@@ -127,7 +128,7 @@ def make_batch() -> Callable[..., Batch]:
         encoded = [
             each
             if isinstance(each, bytes)
-            else b'{"time":%.6f,"message":"%b","level":"INFO"}' % (time_s, each.encode())
+            else f'{{"time":{time_s:.6f},"message":{json.dumps(each, ensure_ascii=False)},"level":"INFO"}}'.encode()
             for each in records
         ]
         return Batch(encoded, "f" * 32, range(start, start + len(encoded)))
