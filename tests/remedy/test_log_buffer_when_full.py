@@ -97,6 +97,8 @@ def test_block_drops_after_its_time_and_never_waits_in_an_event_loop(service):
     asyncio.run(log_in_loop())
     assert slow.stats().lost["full"] > 0
     service.gate.set()
+    assert slow.close(20)
+    assert buffer.close(20)
 
 
 async def log_to(buffer: LogBuffer) -> None:

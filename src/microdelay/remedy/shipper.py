@@ -37,10 +37,12 @@ taken apart. To find one record among the 1000 of a batch takes 10."""
 QUIET_S: Final = 60.0
 """Time between two lines on stderr about a sink in trouble, s."""
 
-UNSENT, TOO_OLD, INSIDE = "unsent at close", "too old", "from inside the sink"
+UNSENT, TOO_OLD, INSIDE, TOO_LATE = "unsent at close", "too old", "from inside the sink", "after the interpreter's end"
 
 _sending: Final[set[int]] = set()
-"""Threads that are inside a sink: what they log would feed itself."""
+"""Threads that are inside a sink: what they log would feed itself. `ENDING` among them once the process ends."""
+
+ENDING: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,25 +133,40 @@ class Shipper:
 
     def put(self, data: bytes) -> None:
         """Queue one record, or count it as lost."""
-        if _sending and threading.get_ident() in _sending:
-            return self.lose(INSIDE)
+        if _sending and self._must_not_put():
+            return
         with self._lock:
             if self._putting:  # a signal handler or a finalizer came between: the one below takes this one too
                 self._interrupting.append(data)
-                return None
+                return
             self._putting = True
+            backlog = self.backlog
             try:
-                self._add(data)
+                if not self.closed and backlog.put(data):
+                    self.accepted += 1
+                else:
+                    self._put_anyway(data)
                 while self._interrupting:
-                    self._add(self._interrupting.popleft())
-                news, self.backlog.news = self.backlog.news, False
+                    self._put_anyway(self._interrupting.popleft())
+                news = backlog.news
+                if news:
+                    backlog.news = False
             finally:
                 self._putting = False
         if news:
             self._wake()
-        return None
+        return
 
-    def _add(self, data: bytes) -> None:
+    def _must_not_put(self) -> bool:
+        if threading.get_ident() in _sending:
+            self.lose(INSIDE)
+        elif ENDING in _sending and sys.is_finalizing():
+            self.lost[TOO_LATE] += 1  # without the lock: a daemon thread may have died with it
+        else:
+            return False
+        return True
+
+    def _put_anyway(self, data: bytes) -> None:
         if self.closed:
             self.lost["closed"] += 1
         elif self.backlog.put(data) or (self._options.when_full == "block" and self._wait_for_room(data)):
@@ -223,6 +240,8 @@ class Shipper:
 
     def flush(self, timeout: float) -> bool:
         """Whether all that is queued now was settled within `timeout` seconds."""
+        if process_end.is_ending():
+            _sending.add(ENDING)
         done = self._flush(timeout)
         if done and process_end.is_ending():
             self._close_spool()
