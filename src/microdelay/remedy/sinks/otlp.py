@@ -53,7 +53,7 @@ class OtlpSink:
         self.parallel = options.get("parallel", 1)
         self._wire: _Wire = _Protobuf() if encoding == "protobuf" else _Json()
         self._http = HttpPost(url, "/v1/logs", **options)
-        self._resource = {**_resource_of_environment(), **(resource or {})}
+        self._resource = {**resource_of_environment(), **(resource or {})}
         self.rejected = 0
 
     def send(self, batch: Sequence[bytes], batch_id: str, timeout_s: float) -> None:
@@ -118,7 +118,7 @@ class _Protobuf:
         return partial.rejected_log_records, partial.error_message
 
 
-def _resource_of_environment() -> dict[str, object]:
+def resource_of_environment() -> dict[str, object]:
     """What OTEL_RESOURCE_ATTRIBUTES (`key=value,…`, percent-encoded) and OTEL_SERVICE_NAME say."""
     pairs = (each.partition("=") for each in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","))
     resource: dict[str, object] = {"service.name": UNNAMED_SERVICE}

@@ -57,7 +57,7 @@ def request(
             _log_record(record_id, record, encoding)
         )
     scope_logs = [{"scope": {"name": each}, name("log_records"): logs} for each, logs in scopes.items()]
-    described = {"attributes": [_attribute(key, value, encoding) for key, value in resource.items()]}
+    described = {"attributes": [attribute(key, value, encoding) for key, value in resource.items()]}
     return {name("resource_logs"): [{"resource": described, name("scope_logs"): scope_logs}]}
 
 
@@ -78,13 +78,14 @@ def _log_record(record_id: str, record: Record, encoding: Encoding) -> Tree:
         else:
             placed.discard(field)
     tree["attributes"] = [
-        _attribute("log.record.uid", record_id, encoding),
-        *(_attribute(ATTRIBUTES.get(key, key), each, encoding) for key, each in record.items() if key not in placed),
+        attribute("log.record.uid", record_id, encoding),
+        *(attribute(ATTRIBUTES.get(key, key), each, encoding) for key, each in record.items() if key not in placed),
     ]
     return tree
 
 
-def _attribute(key: str, value: object, encoding: Encoding) -> Tree:
+def attribute(key: str, value: object, encoding: Encoding) -> Tree:
+    """A key and a value as OTLP's `KeyValue`."""
     return {"key": key, "value": _value(value, encoding)}
 
 
@@ -101,6 +102,6 @@ def _value(value: object, encoding: Encoding) -> Tree:
     if isinstance(value, list):
         return {name("array_value"): {"values": [_value(each, encoding) for each in value]}}
     if isinstance(value, dict):
-        pairs = [_attribute(key, each, encoding) for key, each in value.items()]
+        pairs = [attribute(key, each, encoding) for key, each in value.items()]
         return {name("kvlist_value"): {"values": pairs}}
     return {name("string_value"): str(value)}
