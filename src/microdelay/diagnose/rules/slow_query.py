@@ -60,10 +60,10 @@ def find(case: Case) -> Iterable[Finding]:
     for shape, made in known.items():
         if quickest[shape] < MIN_QUERY_NS:
             continue
-        others = _others(case, shape, quickest)
+        others, is_known = _others(case, shape, quickest)
         least = MIN_TIMES_OTHERS * others if others else MIN_ALONE_NS
         if quickest[shape] >= least and median(each.rows for each in made) <= MAX_ROWS:
-            finding = _finding(case, shape, made, others)
+            finding = _finding(case, shape, made, others, is_known)
             if finding is not None:
                 yield finding
 
@@ -72,8 +72,11 @@ def _is_search(text: str) -> bool:
     return bool(_SEARCHES.search(text)) and not _SLEEPS.search(text)
 
 
-def _others(case: Case, shape: Text, quickest: Mapping[Text, float]) -> float:
-    """Give what the quickest other statement of a database takes, or connecting to it; 0 where nothing is known."""
+def _others(case: Case, shape: Text, quickest: Mapping[Text, float]) -> tuple[float, bool]:
+    """Give what the quickest other statement of a database takes, or connecting to it, and whether that was recorded.
+
+    0 where nothing is known; of a database that is near, what one takes there.
+    """
     same = [length for other, length in quickest.items() if other[1:] == shape[1:] and other != shape]
     if not same:
         same = [
@@ -82,10 +85,10 @@ def _others(case: Case, shape: Text, quickest: Mapping[Text, float]) -> float:
             if shape[2] and span.attributes.get("server.address") == shape[2]
         ]
     is_near = shape[1] == "sqlite" or shape[2] in ("localhost", "127.0.0.1", "::1")
-    return min(same, default=NEAR_NS if is_near else 0)
+    return min(same, default=NEAR_NS if is_near else 0), bool(same)
 
 
-def _finding(case: Case, shape: Text, made: Sequence[Statement], others: float) -> Finding | None:
+def _finding(case: Case, shape: Text, made: Sequence[Statement], others: float, is_known: bool) -> Finding | None:
     seen = [(each.trace, span) for each in made for span in each.spans]
     asked = [(each.trace, each.spans[0]) for each in made]
     where = costliest(span for _, span in asked)
@@ -94,7 +97,7 @@ def _finding(case: Case, shape: Text, made: Sequence[Statement], others: float) 
     rows = median(each.rows for each in made)
     each_ns = median(each.taken_ns for each in made)
     gives = f", {rows:.0f} rows" if rows >= 0 else ""
-    compared = f"; the quickest other statement takes {ms(others)}" if others else ""
+    compared = f"; the quickest other statement takes {ms(others)}" if is_known else ""
     return folded(
         NAME,
         seen,
@@ -103,7 +106,7 @@ def _finding(case: Case, shape: Text, made: Sequence[Statement], others: float) 
         remedy=REMEDY,
         edits=[edit for each in made for edit in _edits(each, int(others))],
         snippet=_snippet(shape[0]),
-        dependence=_doubt(shape[0], made),
+        dependence=_doubt(shape[0], made, is_known or not others),
     )
 
 
@@ -117,7 +120,7 @@ def _edits(statement: Statement, others: int) -> list[Replace]:
     ]
 
 
-def _doubt(text: str, made: Sequence[Statement]) -> Verdict | None:
+def _doubt(text: str, made: Sequence[Statement], is_compared: bool) -> Verdict | None:
     """Say what else may be the reason, if something may."""
     lengths = [each.taken_ns for each in made]
     if _COMPUTES.search(text):
@@ -126,6 +129,9 @@ def _doubt(text: str, made: Sequence[Statement]) -> Verdict | None:
         return Verdict(
             UNKNOWN, (f"it sometimes takes {ms(min(lengths))} only: it may wait for a lock, or for the disk",)
         )
+    if not is_compared:
+        why = f"no other statement of this database was recorded: {ms(NEAR_NS)} is what one may take this near"
+        return Verdict(UNKNOWN, (why,))
     return None
 
 
