@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -43,6 +44,12 @@ LOOK_NS = 15_000_000
 
 WORST_SHARE = 0.5
 """Of a wait that stays where what the holder did cannot all move out of the lock."""
+
+LOOKED_AT = 64
+"""Of what was done under a lock before the same, how many are looked at: more threads do not wait for one lock."""
+
+MIN_COVERED_SHARE = 0.8
+"""Of the time before what is done under the lock in which others did the same: it was a wait that no look saw."""
 
 _LOCKS = re.compile(r"(Lock|Semaphore)\.acquire$")
 _SAMPLED = re.compile(r"^with \w|\block\b|\bacquire\b", re.IGNORECASE)
@@ -99,7 +106,37 @@ def _judged(case: Case, place: Place, seen: Seen) -> Finding | None:
     confirmed = sum(holding.before(span, LOOK_NS if span.kind == UNNAMED else RELEASED_NS) for _, span in seen)
     if confirmed < MIN_HELD_SHARE * len(seen):
         return None
-    return _finding(case, place, seen, after)
+    unseen = _unseen(case, seen, after, holding.spans) if seen[0][1].kind == UNNAMED else []
+    return _finding(case, place, seen, after, unseen)
+
+
+def _unseen(case: Case, seen: Seen, after: Sequence[Span], done: Sequence[Span]) -> list[Replace]:
+    """Remove the waits that were too short for the sampler to be seen: before the same, while others did the same."""
+    waited: dict[int, list[Span]] = defaultdict(list)
+    for _, span in seen:
+        waited[span.activity].append(span)
+    sites = {held.site for held in after}
+    under = sorted((span for span in done if span.site in sites), key=lambda span: span.start_ns)
+    found: list[Replace] = []
+    for number, held in enumerate(under):
+        start = _since(case, held)
+        inside = any(start <= wait.end_ns <= held.end_ns for wait in waited[held.activity])
+        if inside or held.start_ns - start < MIN_WAIT_NS:
+            continue
+        others = [each for each in under[max(0, number - LOOKED_AT) : number] if each.activity != held.activity]
+        covered = sum(max(0, min(each.end_ns, held.start_ns) - max(each.start_ns, start)) for each in others)
+        if covered >= MIN_COVERED_SHARE * (held.start_ns - start):
+            found.append(Replace(held.activity, start, held.start_ns, _cost(held.start_ns - start)))
+    return found
+
+
+def _since(case: Case, held: Span) -> int:
+    """Give when a thread or item had last waited before what it did under the lock, or when it began."""
+    recording = case.recording
+    row = recording.lanes.before(held.activity, held.start_ns - 1)
+    activity = recording.activities.get(held.activity)
+    begun = activity.start_ns if activity is not None else held.start_ns
+    return max(begun, int(recording.spans.table.end_ns[row])) if row >= 0 else begun
 
 
 def _next(case: Case, wait: Span) -> Span | None:
@@ -108,7 +145,7 @@ def _next(case: Case, wait: Span) -> Span | None:
     return next((span for span in lane if span.kind in _HELD and not case.inside_wait(span)), None)
 
 
-def _finding(case: Case, place: Place, seen: Seen, after: Sequence[Span]) -> Finding:
+def _finding(case: Case, place: Place, seen: Seen, after: Sequence[Span], unseen: Sequence[Replace]) -> Finding:
     each = sum(span.duration_ns for _, span in seen) / len(seen)
     most = at_once([span for _, span in seen])
     number = len(seen) / len(case.traces)
@@ -119,7 +156,7 @@ def _finding(case: Case, place: Place, seen: Seen, after: Sequence[Span]) -> Fin
         what=f"{number:.0f} times a trace the lock is waited for, {ms(each)} each, by up to {most} at once, "
         f"while {after[0].name} is done under it",
         remedy=REMEDY,
-        edits=[_edit(case, span) for _, span in seen],
+        edits=[*(_edit(case, span) for _, span in seen), *unseen],
         snippet=_SNIPPET,
         dependence=Verdict(UNKNOWN, ("whether that has to be done under the lock is not in the recording",)),
         also=[held.site for held in after[:1] if held.site is not None],
@@ -135,7 +172,11 @@ def _edit(case: Case, wait: Span) -> Replace:
         activity = case.recording.activities.get(wait.activity)
         begun = max([activity.start_ns if activity else 0, *(each for each in before if each <= start)])
         start = begun if start - begun <= LOOK_NS else start
-    return Replace(wait.activity, start, end, Cost(0, 0, int(WORST_SHARE * wait.duration_ns)))
+    return Replace(wait.activity, start, end, _cost(wait.duration_ns))
+
+
+def _cost(waited_ns: int) -> Cost:
+    return Cost(0, 0, int(WORST_SHARE * waited_ns))
 
 
 FIRES = {
