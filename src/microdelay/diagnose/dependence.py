@@ -12,6 +12,7 @@ Independent is said only when the source says so and nothing else speaks against
 
 from __future__ import annotations
 
+import ast
 import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ from microdelay.diagnose.channels import shared
 from microdelay.diagnose.dataflow import apart, flow
 from microdelay.diagnose.dataflow.callees import Reads, reads_of, shared_writes
 from microdelay.diagnose.dataflow.flow import DEPENDENT, INDEPENDENT, UNKNOWN, Verdict
-from microdelay.diagnose.dataflow.source import Body, Module, module
+from microdelay.diagnose.dataflow.source import Body, Module, module, without_await
 from microdelay.diagnose.dataflow.values import Left
 from microdelay.diagnose.effects import commits_nothing, failed, same_resource, writes
 from microdelay.diagnose.units import Unit, during
@@ -52,7 +53,8 @@ def judge_pair(case: Case, pairs: Sequence[Pair], later_turn: bool = False, in_o
     `later_turn`: a loop around both came to its next turn in between; with `in_one_run`, only the innermost one.
     """
     _, first, second = pairs[0]
-    return _combined(case, pairs, followed(first.site, lambda: _from_source(first, second, later_turn, in_one_run)))
+    static = followed(first.site, lambda: _from_source(first, second, later_turn, in_one_run))
+    return _combined(case, pairs, static)
 
 
 def followed(site: Place, judge: Callable[[], Verdict]) -> Verdict:
@@ -81,9 +83,23 @@ def _from_source(first: Unit, second: Unit, later_turn: bool, in_one_run: bool) 
         missing = next(call for call in (*first.path, *second.path) if _body(call) is None)
         return _no_source(Place(missing.file, missing.line, missing.function))
     left, reads, kept = _left_behind(first), _reads(second), bool(_left_behind(second))
+    for unit, node in ((first, one), (second, two)):
+        if left and unit.is_gather and not _makes_calls(node):
+            why = f"line {unit.site.line} waits for tasks of calls made elsewhere: what they keep cannot be followed"
+            return Verdict(UNKNOWN, (why,))
     if one is two:
         return flow.in_loop(parsed, one, left=left, reads=reads, kept=kept, in_one_run=in_one_run)
     return flow.between(parsed, one, two, later_turn=later_turn, left=left, reads=reads, kept=kept)
+
+
+def _makes_calls(node: ast.expr) -> bool:
+    """Tell whether a call of `gather` and the like makes all that it runs in its own arguments."""
+    call = without_await(node)
+    if not isinstance(call, ast.Call):
+        return False
+    given = [each.value if isinstance(each, ast.Starred) else each for each in call.args]
+    made = [each.elt if isinstance(each, (ast.ListComp, ast.GeneratorExp)) else each for each in given]
+    return bool(made) and all(isinstance(each, (ast.Call, ast.Constant)) for each in made)
 
 
 def judge_loop(case: Case, pairs: Sequence[Pair], others: Sequence[Place] = ()) -> Verdict:
@@ -205,11 +221,15 @@ def _new_values(case: Case, trace: Trace, first: Unit, second: Unit) -> tuple[fr
 
 def _left_behind(unit: Unit) -> list[Left]:
     """Give what the functions that a call leads to leave behind of its answer, from the innermost outwards."""
+    return [each for path, site in unit.branches for each in _left_on(path, site)]
+
+
+def _left_on(path: Sequence[Invocation], site: Place | None) -> list[Left]:
     left: list[Left] = []
-    for number in range(len(unit.path) - 1, -1, -1):
-        call = unit.path[number]
+    for number in range(len(path) - 1, -1, -1):
+        call = path[number]
         parsed, body = module(call.file), _body(call)
-        below = unit.path[number + 1].site if number + 1 < len(unit.path) else unit.spans[0].site
+        below = path[number + 1].site if number + 1 < len(path) else site
         at = parsed.expression(below) if parsed is not None and below is not None else None
         if parsed is None or body is None or at is None or parsed.scope(at) is not body:
             continue

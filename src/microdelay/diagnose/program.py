@@ -300,9 +300,10 @@ def _cut(op: Op, edges: Sequence[int]) -> Iterator[Op]:
 def _with_points(ops: list[Op], points: list[Op], fill: bool) -> list[Op]:
     """Put instants into an activity's course; a run is cut there, a wait that can be no shorter is preceded by it.
 
-    With `fill`, what lies between the course and an instant before or after it is running.
+    With `fill`, what lies between the course and an instant before or after it is running. What a trace does first is
+    in it: it begins before that.
     """
-    order = {MEET: -1, MAY: -1, END: 0, POST: 1, GIVE: 1, SPAWN: 2, BEGIN: 3}
+    order = {MEET: -1, MAY: -1, END: 0, BEGIN: 1, POST: 2, GIVE: 2, SPAWN: 3}
     waiting = deque(sorted(points, key=lambda point: (point.start_ns, order[point.kind])))
     merged: list[Op] = []
     if fill and waiting and ops and waiting[0].start_ns < ops[0].start_ns:

@@ -34,6 +34,7 @@ def fan_out(sites: Sequence[Place]) -> str:
         return f"{IMPORT}\n\nfirst, second = fan_out([first_call, second_call])"
     if any(isinstance(parsed.parents[node], ast.withitem) for node in nodes):
         return _of_with_blocks(len(nodes))
+    nodes = [_awaited(parsed, node) for node in nodes]
     calls: list[str] = []
     targets: list[str] = []
     rest: list[str] = []
@@ -49,6 +50,8 @@ def fan_out(sites: Sequence[Place]) -> str:
         bound = _targets(parsed, node, len(targets))
         if not inner and bound[0].startswith("answer_"):
             rest += _rest_of_statement(parsed, node, bound[0])
+        if inner and isinstance(parsed.statement(node), ast.Assign) and bound[0].startswith("answer_"):
+            rest += _rest_of_statement(parsed, node, f"[{', '.join(bound)}]")
         targets += bound
     listed = "".join(f"    {call},\n" for call in calls)
     joined = f"{', '.join(targets)} = {'await ' * awaits}fan_out([\n{listed}])"
@@ -217,6 +220,12 @@ def _deferred(node: ast.expr) -> str:
     if isinstance(node, ast.Call) and plain and not node.args and not node.keywords:
         return ast.unparse(node.func)
     return f"lambda: {ast.unparse(node)}"
+
+
+def _awaited(parsed: Module, node: ast.expr) -> ast.expr:
+    """Give the `await` of a call that is awaited where it stands."""
+    around = parsed.parents[node]
+    return around if isinstance(around, ast.Await) else node
 
 
 def _joined_already(node: ast.expr) -> list[ast.expr]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from microdelay.diagnose.case import Case
 from microdelay.diagnose.effects import is_turn
+from microdelay.diagnose.gathers import Gathers, gathers_of
 from microdelay.diagnose.rows import Rows
 from microdelay.spans import DB, REQUESTS, Place, Span
 from microdelay.traces.columns import Shape, Spans
@@ -44,8 +45,19 @@ class Unit:
 
     @property
     def path(self) -> tuple[Invocation, ...]:
-        """The calls of the user's functions below it, outermost first; empty where the function waited itself."""
-        return self.table.path(self.numbers[0])
+        """The calls of the user's functions below it, outermost first, of a gather those of one task after the other's;
+        empty where the function waited itself."""
+        return tuple(call for path, _ in self.branches for call in path)
+
+    @property
+    def branches(self) -> list[tuple[tuple[Invocation, ...], Place | None]]:
+        """The ways down from it, of a gather one for each task: the calls on it, and where its first operation is."""
+        return self.table.branches(self.numbers[0])
+
+    @property
+    def is_gather(self) -> bool:
+        """Whether it ran tasks beside one another, and waited for them."""
+        return bool(self.table.gather[self.numbers[0]] >= 0)
 
     @property
     def is_of_database(self) -> bool:
@@ -69,7 +81,8 @@ class Units:
     """The calls of all invocations as columns: by trace, by invocation as these first waited, in each by start.
 
     `trace` counts in the case's, `invocation` and `call` are rows of the recording's calls: whose call it is, and what
-    it called (-1: it waited itself). `site` counts in `places`. `rows` are the recording's spans that each waited for,
+    it called (-1: it waited itself), `gather` of which of the `gathers` it waited for the tasks (-1: of none). `site`
+    counts in `places`. `rows` are the recording's spans that each waited for,
     from `first[number]` to `first[number + 1]`.
     """
 
@@ -77,11 +90,13 @@ class Units:
     trace: Ints
     invocation: Ints
     call: Ints
+    gather: Ints
     site: Ints
     start_ns: Ints
     end_ns: Ints
     first: Ints
     rows: Ints
+    gathers: Gathers
 
     def __len__(self) -> int:
         return len(self.trace)
@@ -89,7 +104,10 @@ class Units:
     @cached_property
     def activity(self) -> Ints:
         """The id of the thread or task of each."""
-        return self.recording.spans.table.activity[self.rows[self.first[:-1]]]
+        own = self.recording.spans.table.activity[self.rows[self.first[:-1]]]
+        if len(self.gathers.activity):
+            own = np.where(self.gather >= 0, self.gathers.activity[self.gather], own)
+        return own
 
     @property
     def places(self) -> Sequence[Place | None]:
@@ -124,14 +142,28 @@ class Units:
         """Tell for each unit whether something holds of all rows of the recording's spans that it waited for."""
         return np.logical_and.reduceat(holds[self.rows], self.first[:-1]) if len(self) else np.zeros(0, bool)
 
-    def path(self, number: int) -> tuple[Invocation, ...]:
-        """Give the user's calls below a unit, on the way to the first of its spans, outermost first."""
-        calls, last = self.recording.calls, int(self.call[number])
-        if last < 0:
-            return ()
-        path = [calls.index.find(int(self.recording.spans.table.invocation[self.rows[self.first[number]]]))]
-        while path[-1] != last:
-            path.append(calls.index.find(int(calls.caller[path[-1]])))
+    def branches(self, number: int) -> list[tuple[tuple[Invocation, ...], Place | None]]:
+        """Give the user's calls below a unit, outermost first, on the way to the first of its spans, and the place of
+        that; of a gather for each task."""
+        table, last = self.recording.spans.table, int(self.call[number])
+        rows = self.rows[self.first[number] : self.first[number + 1]]
+        if self.gather[number] < 0:
+            rows = rows[:1]
+        else:
+            _, at = np.unique(table.activity[rows], return_index=True)
+            rows, last = rows[np.sort(at)], -1
+        goes_down = last >= 0 or self.gather[number] >= 0
+        return [
+            (self._path(row, last) if goes_down else (), self.places[int(table.site[row])]) for row in rows.tolist()
+        ]
+
+    def _path(self, row: int, last: int) -> tuple[Invocation, ...]:
+        """Give the calls around a span up to the one of a row, or else to the first one of its task."""
+        calls = self.recording.calls
+        path, at = [], calls.index.find(int(self.recording.spans.table.invocation[row]))
+        while at >= 0:
+            path.append(at)
+            at = calls.index.find(int(calls.caller[at])) if at != last else -1
         return tuple(calls.rows(path[::-1]))
 
 
@@ -144,9 +176,14 @@ def units_of(case: Case) -> Units:
     """
     rows, ends_ns = _operations(case)
     calls = case.recording.calls
+    gathers = gathers_of(case.recording)
     wait, invocation, call, site = _ways(case, rows)
-    # One unit is what one call in an invocation waited for: a call of a function, or the operation itself.
-    key = np.where(call >= 0, call, len(calls.id) + wait)
+    tasks, of, maker = _in_gathers(case, rows, gathers)
+    gather = np.append(np.full(len(wait), -1), of)
+    wait, invocation = np.append(wait, tasks), np.append(invocation, maker)
+    call, site = np.append(call, np.full(len(tasks), -1)), np.append(site, gathers.site[of])
+    # One unit is what one call in an invocation waited for: a call of a function, the operation itself, or a gather.
+    key = np.where(call >= 0, call, len(calls.id) + np.where(gather >= 0, len(rows) + gather, wait))
     trace = rows.trace[wait]
     order = np.lexsort((key, invocation, trace))
     begins = np.flatnonzero(_changes(trace[order], invocation[order], key[order]))
@@ -157,6 +194,9 @@ def units_of(case: Case) -> Units:
     inside = called >= 0
     start_ns[inside] = np.minimum(start_ns[inside], calls.start_ns[called[inside]])
     end_ns[inside] = np.maximum(end_ns[inside], calls.end_ns[called[inside]])
+    joined = gather[first]
+    start_ns[joined >= 0] = gathers.start_ns[joined[joined >= 0]]
+    end_ns[joined >= 0] = gathers.end_ns[joined[joined >= 0]]
     count = np.diff(np.append(begins, len(order)))
     since = _first_of_each(trace[first], invocation[first], first)
     kept = np.flatnonzero(_is_shared(trace[first], invocation[first]))
@@ -165,9 +205,23 @@ def units_of(case: Case) -> Units:
     starts = np.append(0, np.cumsum(count))
     members, _ = ranges(begins[kept], begins[kept] + count)
     spans = rows.row[wait[order[members]]]
-    return Units(
-        case.recording, trace[at], invocation[at], call[at], site[at], start_ns[kept], end_ns[kept], starts, spans
-    )
+    whose = trace[at], invocation[at], call[at], gather[at], site[at]
+    return Units(case.recording, *whose, start_ns[kept], end_ns[kept], starts, spans, gathers)
+
+
+def _in_gathers(case: Case, rows: Rows, gathers: Gathers) -> tuple[Ints, Ints, Ints]:
+    """Give the operations in tasks of gathers that a trace made: their positions, the gathers, and the calls that made
+    these, as rows."""
+    calls = case.recording.calls
+    of = gathers.of(rows.spans.activity)
+    at = np.flatnonzero(of >= 0)
+    own = calls.index.rows(rows.spans.invocation[at])
+    maker = calls.index.rows(gathers.invocation[of[at]])
+    began = np.array([trace.start_ns for trace in case.traces], np.int64)[rows.trace[at]]
+    kept = (maker >= 0) & (gathers.start_ns[of[at]] >= began)
+    if len(at) and len(calls.id):
+        kept &= (own < 0) | (calls.activity[own] == rows.spans.activity[at])  # else the operation counts as the maker's
+    return at[kept], of[at][kept], maker[kept]
 
 
 def _ways(case: Case, rows: Rows) -> tuple[Ints, Ints, Ints, Ints]:

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from microdelay.diagnose.case import Case
+from microdelay.diagnose.edits import Together
+from microdelay.diagnose.pricing import Pricing
 from microdelay.diagnose.rule import Finding, rules
 from microdelay.traces import assemble, read
 
@@ -300,6 +302,97 @@ def test_program(truth: str, source: str, url: str, tmp_path: Path) -> None:
         assert "independent" not in verdicts, evidence
         return
     assert verdicts == {truth} or (truth == "dependent" and not verdicts), evidence
+
+
+SHOP = """
+class Shop:
+    kept = 0
+    async def first(self):
+        self.kept = len(await get('/kept'))
+    async def other(self):
+        return await get('/other')
+    async def last(self):
+        return await get('/last' if self.kept else '/none')
+
+shop = Shop()
+async def a():
+    {body}
+    return r3
+"""
+
+GATHERS = {
+    "two gathers": (
+        "independent",
+        [
+            "r1 = await asyncio.gather(get('/one'), get('/two'))",
+            "r3 = r1, await asyncio.gather(get('/three'), get('/four'))",
+        ],
+    ),
+    "a gather and a call": (
+        "independent",
+        ["r1, r2 = await asyncio.gather(get('/one'), get('/two'))", "r3 = r1, r2, await get('/three')"],
+    ),
+    "a task that is awaited at once, and a call": (
+        "independent",
+        ["r1 = await asyncio.create_task(get('/one'))", "r3 = r1, await get('/two')"],
+    ),
+    "the second gather is made of an answer of the first": (
+        "dependent",
+        [
+            "r1 = await asyncio.gather(get('/one'), get('/two'))",
+            "r3 = await asyncio.gather(get('/three'), get('/four' if r1[1] else '/five'))",
+        ],
+    ),
+    "a part of the first keeps what the second call reads": (
+        "dependent",
+        [
+            "r1 = await asyncio.gather(shop.other(), shop.first())",
+            "r3 = r1, await get('/some' if shop.kept else '/none')",
+        ],
+    ),
+    "a part of the first keeps what a part of the second reads": (
+        "dependent",
+        [
+            "r1 = await asyncio.gather(shop.first(), shop.other())",
+            "r3 = r1, await asyncio.gather(get('/two'), shop.last())",
+        ],
+    ),
+    "calls that were made elsewhere keep something": (
+        "unknown",
+        [
+            "calls = [shop.other(), shop.first()]",
+            "r1 = await asyncio.gather(*calls)",
+            "r3 = r1, await get('/some' if shop.kept else '/none')",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("truth", "body"), GATHERS.values(), ids=list(GATHERS))
+def test_what_one_await_runs_together_is_one_call(truth: str, body: list[str], url: str, tmp_path: Path) -> None:
+    source = ASYNC.partition("async def a")[0] + SHOP.format(body="\n    ".join(body))
+    program = source + ASYNC.partition("return r3")[2].format(run=f"for _ in range({TIMES}): await a()")
+    found = [each for each in findings(program, url, tmp_path) if each.where.function == "a"]
+    assert [each.dependence.verdict for each in found if each.dependence] == [truth], [each.what for each in found]
+    assert not found[0].edits or {len(each.intervals) for each in found[0].edits if isinstance(each, Together)} == {2}
+
+
+def test_calls_that_run_together_already_are_awaited_all(url: str, tmp_path: Path) -> None:
+    program = ASYNC.format(body="\n    ".join(GATHERS["two gathers"][1]), run=f"for _ in range({TIMES}): await a()")
+    (found,) = findings(program, url, tmp_path)
+    recording = read(str(tmp_path / "agent.mdr"))
+    traces = assemble(recording)
+    pricing = Pricing(recording, traces)
+    left_ns = pricing.recorded - pricing.savings(found.edits)["best"]
+    assert left_ns.min() >= ANSWER_SECONDS * 1e9
+    assert pricing.savings(found.edits)["worst"].min() > 0
+    assert "await fan_out" in found.snippet
+
+
+def test_a_task_that_is_awaited_later_is_no_call_there(url: str, tmp_path: Path) -> None:
+    body = ["task = asyncio.create_task(get('/one'))", "r2 = await get('/two')", "r3 = r2, await task"]
+    program = ASYNC.format(body="\n    ".join(body), run=f"for _ in range({TIMES}): await a()")
+    assert not [each for each in findings(program, url, tmp_path) if each.where.function == "a"]
 
 
 def test_source_that_is_gone_leaves_the_verdict_unknown(url: str, tmp_path: Path) -> None:

@@ -74,10 +74,22 @@ def elements_of(node: ast.AST) -> list[Path]:
 
 
 def given_as(call: ast.AST, left: Left) -> list[Path]:
-    """Give the paths of the arguments that may have been given as the parameter in which the answer was left."""
+    """Give the paths of the arguments that may have been given as the parameter in which the answer was left.
+
+    A call that runs others (`gather`) gives them to those of its arguments that call the function.
+    """
     if not isinstance(call, ast.Call) or left.function is None:
         return []
-    names = parameters(left.function)
+    inner = [each for each in ast.walk(call) if isinstance(each, ast.Call) and each is not call]
+    name = getattr(left.function, "name", "")
+    if not inner or called(call) == name:
+        return _given(call, left, left.function)
+    found = [path for each in inner if called(each) == name for path in _given(each, left, left.function)]
+    return found or [*_given(call, left, left.function), *((each,) for each in sorted(names_read(call)))]
+
+
+def _given(call: ast.Call, left: Left, function: Body) -> list[Path]:
+    names = parameters(function)
     method = isinstance(call.func, ast.Attribute) and bool(names) and names[0] in ("self", "cls")
     given: dict[str, ast.expr] = dict(zip(names[1:] if method else names, call.args, strict=False))
     if method and isinstance(call.func, ast.Attribute):

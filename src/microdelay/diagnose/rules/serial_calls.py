@@ -294,6 +294,8 @@ def _finding(
     ]
     lengths = [sum(member.end_ns - member.start_ns for member in members) for _, members in seen]
     calls = round(sum(len(members) for _, members in seen) / len(seen))
+    if any(unit.is_gather for _, members in seen[:1] for member in members for unit in member.units):
+        calls_are = "waits for calls"
     shapes = spans.shapes()
     names = list(dict.fromkeys(shape.name for shape in shapes))
     how = "in a loop, one after the other" if len(sites) == 1 or calls_are == "turns" else "one after the other"
