@@ -52,3 +52,37 @@ def test_a_connection_of_sqlite_does_not_move_to_another_thread(tmp_path: Path) 
     found = list(serial_calls.find(Case(recording, assemble(recording))))
     together = [each for each in found if each.dependence and each.dependence.verdict == INDEPENDENT]
     assert not any(span.name == "SELECT t" for each in together for span in each.spans)
+
+
+BETWEEN = """
+    1 character = 1 ms
+    main  |[weather  ][rows    ][finance  ]
+    weather: GET http://weather/today  at 2
+    rows: sql {}  at 3 system=sqlite
+    finance: GET http://finance/account  at 4
+---
+def work(get, database):
+    weather = get("http://weather/today")
+    rows = database.execute({})
+    finance = get({})
+    return weather, rows, finance
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "given", "asked", "verdict"),
+    [
+        ("SELECT a FROM t", '"SELECT a FROM t"', '"http://finance/account"', INDEPENDENT),
+        ("SELECT a FROM t", '"SELECT a FROM t", weather["city"]', '"http://finance/account"', INDEPENDENT),
+        ("SELECT a FROM t", '"SELECT a FROM t"', '"http://finance/" + rows[0]', INDEPENDENT),
+        ("SELECT a FROM t", '"SELECT a FROM t", weather["city"]', '"http://finance/" + rows[0]', ""),
+        ("INSERT INTO t VALUES (?)", '"INSERT INTO t VALUES (?)"', '"http://finance/account"', ""),
+    ],
+)
+def test_calls_meet_where_the_statement_between_them_lets_one_of_them_pass(
+    statement: str, given: str, asked: str, verdict: str, tmp_path: Path
+) -> None:
+    recording = draw(BETWEEN.format(statement, given, asked), str(tmp_path))
+    found = list(serial_calls.find(Case(recording, assemble(recording))))
+    together = [each for each in found if each.dependence and each.dependence.verdict == INDEPENDENT]
+    assert [{place.line for place in each.places} for each in together] == ([{2, 4}] if verdict else [])

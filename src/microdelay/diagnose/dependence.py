@@ -47,14 +47,17 @@ BETWEEN = {LOCK: "waits for a lock or an event", QUEUE: "waits for a queue", PRO
 Pair = tuple[Trace, Unit, Unit]
 
 
-def judge_pair(case: Case, pairs: Sequence[Pair], later_turn: bool = False, in_one_run: bool = False) -> Verdict:
+def judge_pair(
+    case: Case, pairs: Sequence[Pair], later_turn: bool = False, in_one_run: bool = False, *, at_once: bool = True
+) -> Verdict:
     """Judge two calls of one function by all the times they were seen one after the other.
 
     `later_turn`: a loop around both came to its next turn in between; with `in_one_run`, only the innermost one.
+    Without `at_once` they are to change places only, and never to run at the same time: a connection may be shared.
     """
     _, first, second = pairs[0]
     static = followed(first.site, lambda: _from_source(first, second, later_turn, in_one_run))
-    return _combined(case, pairs, static)
+    return _combined(case, pairs, static, at_once)
 
 
 def followed(site: Place, judge: Callable[[], Verdict]) -> Verdict:
@@ -127,14 +130,14 @@ def _no_source(site: Place) -> Verdict:
     return Verdict(UNKNOWN, (f"the source of {site.file}:{site.line} is not there, or has changed since",))
 
 
-def _combined(case: Case, pairs: Sequence[Pair], static: Verdict) -> Verdict:
+def _combined(case: Case, pairs: Sequence[Pair], static: Verdict, at_once: bool) -> Verdict:
     if static.verdict == DEPENDENT:
         return static
     flowed = _flowed(case, pairs, static.verdict == INDEPENDENT)
     if flowed is not None and flowed.verdict == DEPENDENT:
         return flowed
     _, first, second = pairs[0]
-    connection = shared(case, first, second)
+    connection = shared(case, first, second) if at_once else ""
     if connection:
         return Verdict(DEPENDENT, (connection,))
     written = _written(first, second)

@@ -65,7 +65,8 @@ class _Member:
 _Sites = tuple[Place, ...]
 _Key = tuple[Place, Place, bool]
 _Cut = tuple[_Sites, list[int]]
-_Cutting = Callable[[Sequence["_Member"], Callable[["_Member", "_Member"], Verdict]], Iterable[list["_Member"]]]
+_Kind = tuple[tuple[int, int], ...]
+_Cutting = Callable[[Sequence["_Member"], "_Verdicts"], Iterable[list["_Member"]]]
 _Instances = dict[_Sites, list[tuple[Trace, list[_Member]]]]
 
 
@@ -77,9 +78,8 @@ def find(case: Case) -> Iterable[Finding]:
     yield from _turns(case, sequences, verdicts)
     groups: _Instances = defaultdict(list)
     chains: _Instances = defaultdict(list)
-    cut: dict[tuple[tuple[int, int], ...], tuple[list[_Cut], list[_Cut]]] = {}
-    for trace, members in sequences:
-        kind = tuple([(id(member.site), member.turn) for member in members])
+    cut: dict[_Kind, tuple[list[_Cut], list[_Cut]]] = {}
+    for (trace, members), kind in zip(sequences, verdicts.kinds, strict=True):
         if kind not in cut:
             cut[kind] = _cuts(members, _partition, verdicts), _cuts(members, _chains, verdicts)
         for known, into in zip(cut[kind], (groups, chains), strict=True):
@@ -93,8 +93,13 @@ def find(case: Case) -> Iterable[Finding]:
         longest = max((members for _, members in seen), key=len)
         if _is_of_database(longest):
             continue  # statements have an order where they share a connection; a loop of them is `n-plus-one`
-        evidence = tuple(e for a, b in pairwise(longest) for e in verdicts(a, b).evidence)
+        evidence = tuple(e for a, b in pairwise(longest) for e in verdicts.in_order(a, b).evidence)
         yield _finding(case, sites, seen, Verdict(DEPENDENT, evidence), "")
+
+
+def _kind(members: Sequence[_Member]) -> _Kind:
+    """Give what is the same of sequences that are cut alike: places and turns."""
+    return tuple([(id(member.site), member.turn) for member in members])
 
 
 def _cuts(members: Sequence[_Member], cut: _Cutting, verdicts: _Verdicts) -> list[_Cut]:
@@ -158,13 +163,18 @@ def _position(site: Place) -> tuple[int, int]:
 
 
 class _Verdicts:
-    """Judges each two places once, by all the times they were seen one after the other."""
+    """Judges each two places once, by all the times they were seen one after the other; `kinds` are the sequences'."""
 
     def __init__(self, case: Case, sequences: Sequence[tuple[Trace, Sequence[_Member]]]) -> None:
         self._case = case
-        self._known: dict[_Key, Verdict] = {}
+        self._known: dict[tuple[_Key, bool], Verdict] = {}
         self._pairs: dict[_Key, list[tuple[Trace, Unit, Unit]]] = defaultdict(list)
-        for trace, members in sequences:
+        self.kinds = [_kind(members) for _, members in sequences]
+        seen: Counter[_Kind] = Counter()
+        for (trace, members), kind in zip(sequences, self.kinds, strict=True):
+            seen[kind] += 1
+            if seen[kind] > MAX_PAIRS:
+                continue  # those before it had all of its pairs
             for index, first in enumerate(members):
                 for second in members[index + 1 : index + WINDOW]:
                     known = self._pairs[_key(first, second)]
@@ -172,12 +182,22 @@ class _Verdicts:
                         known.append((trace, first.whole, second.whole))
 
     def __call__(self, first: _Member, second: _Member) -> Verdict:
+        """Say whether two may run at the same time."""
+        return self._judged(first, second, True)
+
+    def in_order(self, first: _Member, second: _Member) -> Verdict:
+        """Say whether the second may come before the first, where they never run at the same time."""
+        return self._judged(first, second, False)
+
+    def _judged(self, first: _Member, second: _Member, at_once: bool) -> Verdict:
         key = _key(first, second)
-        verdict = self._known.get(key)
+        verdict = self._known.get((key, at_once))
         if verdict is None:
             pairs = self._pairs.get(key)
-            verdict = judge_pair(self._case, pairs, key[2]) if pairs else Verdict(UNKNOWN, ("not seen in this order",))
-            self._known[key] = verdict
+            verdict = Verdict(UNKNOWN, ("not seen in this order",))
+            if pairs:
+                verdict = judge_pair(self._case, pairs, key[2], at_once=at_once)
+            self._known[key, at_once] = verdict
         return verdict
 
     def across(self, first: Place, second: Place) -> Verdict:
@@ -190,32 +210,60 @@ def _key(first: _Member, second: _Member) -> _Key:
     return first.site, second.site, first.turn != second.turn
 
 
-def _partition(members: Sequence[_Member], verdict: Callable[[_Member, _Member], Verdict]) -> Iterator[list[_Member]]:
+def _partition(members: Sequence[_Member], verdicts: _Verdicts) -> Iterator[list[_Member]]:
     """Cut a sequence into runs in which every two calls may run together; then what is left, with a caveat."""
+    left = members
     for allowed in ({INDEPENDENT}, {INDEPENDENT, UNKNOWN}):
         rest: list[_Member] = []
-        for run in _runs(members, lambda a, b, allowed=allowed: verdict(a, b).verdict in allowed):  # type: ignore[misc]
+        for run in _runs(left, members, lambda a, b, allowed=allowed: verdicts(a, b).verdict in allowed, verdicts):  # type: ignore[misc]
             if len(run) > 1:
                 yield run
             else:
                 rest.extend(run)
-        members = rest
+        left = rest
 
 
-def _runs(members: Sequence[_Member], together: Callable[[_Member, _Member], bool]) -> list[list[_Member]]:
+def _runs(
+    left: Sequence[_Member],
+    members: Sequence[_Member],
+    together: Callable[[_Member, _Member], bool],
+    verdicts: _Verdicts,
+) -> list[list[_Member]]:
+    """Put each call into the last run that takes it; what `members` has between those of a run is none of it."""
+    places = {id(member): number for number, member in enumerate(members)}
     runs: list[list[_Member]] = []
-    for member in members:
-        if runs and len(runs[-1]) < WINDOW and all(together(each, member) for each in runs[-1]):
-            runs[-1].append(member)
+    for member in left:
+        near = (run for run in reversed(runs) if places[id(member)] - places[id(run[0])] < WINDOW)
+        for run in near:
+            everyone = members[places[id(run[0])] : places[id(member)] + 1]
+            if all(together(each, member) for each in run) and _meet([*run, member], everyone, verdicts):
+                run.append(member)
+                break
         else:
             runs.append([member])
     return runs
 
 
-def _chains(members: Sequence[_Member], verdict: Callable[[_Member, _Member], Verdict]) -> Iterator[list[_Member]]:
+def _meet(run: Sequence[_Member], everyone: Sequence[_Member], verdicts: _Verdicts) -> bool:
+    """Tell whether the calls of a run can come to stand side by side, among `everyone` from its first to its last: all
+    can be made where the first one is, or all where the last one is."""
+    own = {id(each) for each in run}
+    number = {id(each): at for at, each in enumerate(everyone)}
+    between = [each for each in everyone if id(each) not in own]
+
+    def passes(first: _Member, second: _Member) -> bool:
+        in_order = number[id(first)] < number[id(second)]
+        return not in_order or verdicts.in_order(first, second).verdict == INDEPENDENT
+
+    return all(passes(other, each) for other in between for each in run) or all(
+        passes(each, other) for other in between for each in run
+    )
+
+
+def _chains(members: Sequence[_Member], verdicts: _Verdicts) -> Iterator[list[_Member]]:
     chain: list[_Member] = []
     for member in members:
-        if chain and verdict(chain[-1], member).verdict == DEPENDENT:
+        if chain and verdicts.in_order(chain[-1], member).verdict == DEPENDENT:
             chain.append(member)
             continue
         if len(chain) > 1:
@@ -342,6 +390,18 @@ def work(get, numbers):
     for number in numbers:
         items.append(get(f"http://api/item?id={number}"))
     return items
+    """,
+    "a statement between them stays in its thread, and neither call reads its rows": """
+        main  |[weather  ][rows   ][finance  ]
+        weather: GET http://weather/today  at 2
+        rows: sql SELECT id FROM orders  system=sqlite  at 3
+        finance: GET http://finance/account  at 4
+---
+def work(get, database):
+    weather = get("http://weather/today")
+    rows = database.execute("SELECT id FROM orders")
+    finance = get("http://finance/account")
+    return weather, rows, finance
     """,
     "a loop that makes two calls a turn, where no turn needs the one before": """
         main  |[user  ][orders ][user  ][orders ][user  ][orders ]
