@@ -174,7 +174,8 @@ class Backlog:
     def put_first(self, data: bytes) -> Chunk:
         """Keep the record in front of all others, in a batch of its own, whatever the bound."""
         self.seal()
-        chunk = Chunk(self.first_turn() or self._turn, self._next_number, None)
+        first = self.first_turn()
+        chunk = Chunk(self._turn if first is None else first, self._next_number, None)
         self._next_number += 1
         chunk.records, chunk.text_bytes, chunk.held_bytes = [data], len(data), len(data) + OVERHEAD_BYTES
         self.queued += 1
