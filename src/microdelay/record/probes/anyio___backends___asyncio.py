@@ -13,9 +13,9 @@ from typing import Any
 
 from microdelay.record import activities
 from microdelay.record.events import state
+from microdelay.record.families.asyncio_joins import joins_group
 from microdelay.record.measure import hide, timed_async
 from microdelay.record.patches import replace, unnoticed
-from microdelay.record.probes.asyncio import joins_group
 from microdelay.record.trouble import stand_aside
 from microdelay.spans import POOL
 

@@ -14,9 +14,12 @@ from types import ModuleType
 from typing import Any
 
 from microdelay.record.events import state
+from microdelay.record.families.asyncio_joins import main_task, run_forever
+from microdelay.record.families.asyncio_steps import scheduled
+from microdelay.record.families.asyncio_tasks import create_task
 from microdelay.record.measure import Details, hide, timed, timed_async
 from microdelay.record.patches import replace, unnoticed
-from microdelay.record.probes import asyncio as standard
+from microdelay.record.probes.asyncio import address, host_name
 from microdelay.record.trouble import stand_aside
 from microdelay.spans import CONNECT, DNS, JOIN, TLS
 
@@ -24,13 +27,13 @@ from microdelay.spans import CONNECT, DNS, JOIN, TLS
 def install(uvloop: ModuleType) -> None:
     """Follow the tasks of `uvloop.Loop`, a class written in Python around the one written in C."""
     loop = uvloop.Loop
-    replace(loop, "create_task", standard.create_task)
+    replace(loop, "create_task", create_task)
     replace(loop, "call_soon", _call_soon)
     replace(loop, "call_soon_threadsafe", _call_soon)
-    replace(loop, "run_forever", standard.run_forever)
-    replace(loop, "run_until_complete", lambda run: timed(run, JOIN, "run_until_complete", standard.main_task))
-    replace(loop, "getaddrinfo", lambda look_up: timed_async(look_up, DNS, "dns", standard.host_name))
-    replace(loop, "sock_connect", lambda connect: timed_async(connect, CONNECT, "connect", standard.address))
+    replace(loop, "run_forever", run_forever)
+    replace(loop, "run_until_complete", lambda run: timed(run, JOIN, "run_until_complete", main_task))
+    replace(loop, "getaddrinfo", lambda look_up: timed_async(look_up, DNS, "dns", host_name))
+    replace(loop, "sock_connect", lambda connect: timed_async(connect, CONNECT, "connect", address))
     replace(loop, "create_connection", _connected)
 
 
@@ -41,7 +44,7 @@ def _call_soon(call_soon: Callable[..., Any]) -> Callable[..., Any]:
             try:
                 handle = events.Handle(callback, args, self, context)
                 if not state.asleep:
-                    standard.scheduled(handle)
+                    scheduled(handle)
                 # The handle runs the callback in its context, which must not be entered twice.
                 function, given, context = handle._run, (), Context()
             except Exception as problem:
