@@ -152,12 +152,25 @@ class _Side:
 
 def _outcome(finding: Finding, before: Diagnosis, after: Diagnosis) -> Outcome:
     left = _still_there(finding, before, after)
+    measured = _measured(finding, before, after)
+    return Outcome(finding, _status(finding, left, measured) if left else "gone", measured)
+
+
+def _status(finding: Finding, left: Sequence[Finding], measured: Saving | None) -> str:
+    """Say what became of a finding that is still there; what may be chance is no change.
+
+    Of what cannot be measured by itself, the predicted savings must be apart.
+    """
     now = sum(other.median_ns for other in left)
-    status = "gone"
-    if left:
-        status = "worse" if now > finding.median_ns * WORSE_FACTOR else "same"
-        status = "smaller" if now < finding.median_ns / WORSE_FACTOR else status
-    return Outcome(finding, status, _measured(finding, before, after))
+    is_worse, is_smaller = now > finding.median_ns * WORSE_FACTOR, now < finding.median_ns / WORSE_FACTOR
+    if measured is None:
+        low, high = (sum(getattr(other.saving, bound) for other in left) for bound in ("low", "high"))
+        is_worse &= low > finding.saving.high
+        is_smaller &= high < finding.saving.low
+    else:
+        is_worse &= measured.high < 0
+        is_smaller &= measured.low > 0
+    return "worse" if is_worse else "smaller" if is_smaller else "same"
 
 
 def _still_there(finding: Finding, before: Diagnosis, after: Diagnosis) -> list[Finding]:
