@@ -44,10 +44,12 @@ class Repeats:
     """`again` are the calls of each operation that memory could have answered: all but the first of their kind.
 
     `answered` tells for each row of the recording's spans whether memory should answer it: of the operations that
-    nearly always ask and answer the same, all calls.
+    nearly always ask and answer the same, all calls. `first` are the statements that only memory kept from one trace
+    to the next could have answered: nearly all of theirs ask and answer the same.
     """
 
     again: Mapping[Operation, Rows]
+    first: Mapping[Operation, Rows]
     answered: Bools
 
 
@@ -64,6 +66,7 @@ def repeated(case: Case) -> Repeats:
     written = list(_shapes(changed))
     codes, _ = asked.spans.coded(operation)
     again: dict[Operation, Rows] = {}
+    first: dict[Operation, Rows] = {}
     constant: set[Operation] = set()
     for made in asked.groups(codes):
         shape = asked.whole.table.shapes[int(made.spans.shape[0])]
@@ -73,12 +76,14 @@ def repeated(case: Case) -> Repeats:
         positions, is_constant = _again(case, made, shape.kind == DB, changed)
         if len(positions) and not _polls(case, made, positions):
             again[key] = made.take(positions)
+            if shape.kind == DB and not any(operation(each)[1:] == key[1:] for each in written):
+                first[key] = made.take(_first(made, positions))
             constant |= {key} if is_constant else set()
     spans = case.recording.spans
     answered = spans.where(lambda shape: operation(shape) in constant, spans.of_kinds({*REQUESTS, DB}))
     for rows in again.values():
         answered[rows.row] = True
-    return Repeats(again, answered)
+    return Repeats(again, first, answered)
 
 
 def _shapes(rows: Rows) -> Iterator[Shape]:
@@ -133,6 +138,20 @@ def _again(case: Case, made: Rows, is_store: bool, changed: Rows) -> tuple[Ints,
     kept = follows.copy()
     kept[doubtful] = ~_written_between(made, order[doubtful - 1], order[doubtful], changed)
     return np.sort(order[kept]), bool(constant.any())
+
+
+def _first(made: Rows, again: Ints) -> Ints:
+    """Give the positions of the calls that are made again within each trace, of all traces but the first one; none
+    where other calls ask for something else."""
+    inputs = made.spans.input
+    values, counts = np.unique(inputs[again], return_counts=True)
+    common = values[np.argmax(counts)]
+    asked = np.flatnonzero(inputs == common)
+    if len(asked) < max(MIN_CONSTANT_CALLS, MIN_CONSTANT_SHARE * len(made)):
+        return np.zeros(0, np.int64)
+    left: Ints = np.setdiff1d(asked, again)
+    later: Ints = left[made.trace[left] > made.trace[asked[0]]]
+    return later
 
 
 def _written_between(made: Rows, before: Ints, at: Ints, changed: Rows) -> Bools:

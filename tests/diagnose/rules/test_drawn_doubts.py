@@ -39,6 +39,31 @@ def test_a_slow_statement_with_nothing_to_compare_it_with_is_not_certain(
     assert ("the quickest other statement" in finding.what) == bool(others)
 
 
+REPEATED = """
+    1 character = 1 ms
+    trace |[one                 ][two                 ][three               ]
+    main  |[set  ][items ][set  ][set  ][items ][set  ][set  ][items ][set  ]
+    set: sql SELECT name FROM settings WHERE id = ?
+    items: sql SELECT id FROM items WHERE user = ?  input=each
+"""
+
+
+def test_rows_that_stay_the_same_may_be_kept_from_trace_to_trace(tmp_path: Path) -> None:
+    finding, pricing = found("repeated-call", REPEATED, tmp_path)
+    saved = pricing.savings(finding.edits)
+    assert saved["best"][1:].min() > 1.9 * saved["expected"].max()
+    assert saved["best"][0] < 1.1 * saved["expected"].max()
+    assert finding.count == 3
+    assert finding.cautions
+
+
+def test_rows_are_not_kept_where_the_program_writes_to_the_database(tmp_path: Path) -> None:
+    written = REPEATED.replace("[items ]", "[items]w") + "    w: sql UPDATE users SET a = ? WHERE id = ?\n"
+    written = written.replace("[set  ][items]w", "[set  ][set ]w")
+    finding, _ = found("repeated-call", written, tmp_path)
+    assert not finding.cautions
+
+
 CONVOY = """
     1 character = 1 ms
     trace |[one                                             ]

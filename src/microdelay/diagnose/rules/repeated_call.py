@@ -22,19 +22,22 @@ REMEDY = "cached"
 HIT_NS = 5_000
 """What `cached` takes for a hit, with room for a copy of the answer."""
 
+KEPT = "what is kept from one trace to the next saves the first of each trace, too, if nobody else changes the rows"
+
 WORST_MISS_SHARE = 0.1
 """Of the calls that a short time to live may still send out."""
 
 
 def find(case: Case) -> Iterable[Finding]:
     """Give each operation whose calls memory could have answered, folded over the places that make it."""
-    for (name, host, _), again in repeated(case).again.items():
+    known = repeated(case)
+    for key, again in known.again.items():
         sited = again.take(again.spans.site != 0)
         if len(sited):
-            yield _finding(case, name, f" on {host}" if host else "", sited)
+            yield _finding(case, key[0], f" on {key[1]}" if key[1] else "", sited, known.first.get(key))
 
 
-def _finding(case: Case, name: str, host: str, again: Rows) -> Finding:
+def _finding(case: Case, name: str, host: str, again: Rows, first: Rows | None) -> Finding:
     spans, ends_ns = again.spans, case.ends_ns[again.row]
     lengths = ends_ns - spans.start_ns
     known, costly = spans.table.places.known, costliest(spans)
@@ -48,7 +51,8 @@ def _finding(case: Case, name: str, host: str, again: Rows) -> Finding:
         what=f"{name}{host} asked {len(spans)} times more than needed: the same request got the same answer",
         remedy=REMEDY,
         spans=spans,
-        edits=Edits(spans.activity, spans.start_ns, ends_ns, _from_memory),
+        edits=_edits(case, again, first),
+        cautions=(KEPT,) if first is not None and len(first) else (),
         traces=len(np.unique(again.trace)),
         snippet=code,
         places=(where, *(place for place in places(spans) if place != where)),
@@ -73,6 +77,22 @@ def _remembered(case: Case, span: Span) -> tuple[Place | None, str]:
             return site, snippet.cached_call(site)
         site = call.site
     return span.site, snippet.cached_call(span.site) if span.site else ""
+
+
+def _edits(case: Case, again: Rows, first: Rows | None) -> Edits:
+    """Answer calls from memory; the first of each trace at best."""
+    spans, ends_ns = again.spans, case.ends_ns[again.row]
+    if first is None or not len(first):
+        return Edits(spans.activity, spans.start_ns, ends_ns, _from_memory)
+    kept = frozenset(zip(first.spans.activity.tolist(), first.spans.start_ns.tolist(), strict=True))
+
+    def answered(activity: int, start_ns: int, end_ns: int) -> Replace:
+        if (activity, start_ns) not in kept:
+            return _from_memory(activity, start_ns, end_ns)
+        return Replace(activity, start_ns, end_ns, Cost(min(HIT_NS, end_ns - start_ns), *[end_ns - start_ns] * 2))
+
+    columns = (np.append(spans.activity, first.spans.activity), np.append(spans.start_ns, first.spans.start_ns))
+    return Edits(*columns, np.append(ends_ns, case.ends_ns[first.row]), answered)
 
 
 def _from_memory(activity: int, start_ns: int, end_ns: int) -> Replace:
