@@ -2,7 +2,7 @@
 
 import world
 
-TRUTH = {"dependent": [["up", "up"]], "quick": True}
+TRUTH = {"dependent": [["up", "up"]]}
 
 db = world.sqlite(ms=4)
 
