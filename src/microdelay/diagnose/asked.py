@@ -1,4 +1,4 @@
-"""What one place of a program asks a database, again and again in one trace, each time with other input."""
+"""What one place of a program asks a database or gives a broker, again and again in one trace, with other input."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ paid once; rows are not (benchmarks/accuracy: one call took what the longest of 
 
 
 def text_of(shape: Shape | Span) -> str:
-    """Give the statement or the command that a shape is of."""
-    return str(shape.attributes.get("db.query.text") or shape.attributes.get("db.operation.name", ""))
+    """Give the statement or the command that a shape is of, of a message its destination."""
+    keys = ("db.query.text", "db.operation.name", "messaging.destination.name")
+    return next((str(shape.attributes[key]) for key in keys if shape.attributes.get(key)), "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +39,9 @@ class Asked:
     fetches: Rows
 
     @classmethod
-    def of(cls, case: Case, where: Callable[[Shape], bool]) -> Asked:
+    def of(cls, case: Case, where: Callable[[Shape], bool], kind: str = DB) -> Asked:
         """Choose them from a case."""
-        rows = case.select({DB}, where, outermost=True)
+        rows = case.select({kind}, where, outermost=True)
         codes, _ = rows.spans.coded(text_of)
         fetched = case.select({DB}, lambda shape: shape.attributes.get("part") == "fetch", outermost=True)
         statement, fetch = _statements_of(rows, fetched)
@@ -48,20 +49,21 @@ class Asked:
         np.add.at(taken_ns, statement, fetched.spans.duration_ns[fetch])
         return cls(rows, codes, taken_ns, statement, fetched.take(fetch))
 
-    def again(self, least: int) -> Iterator[Again]:
+    def again(self, least: int, *, inputs: bool = True) -> Iterator[Again]:
         """Give what was asked in one trace at one place with at least that many inputs, folded over the traces.
 
-        Calls whose input is not known are left out, and what ran together already: of each trace at least that many
-        began when the one before had ended.
+        Calls whose input is not known are left out, but for `inputs=False`, and what ran together already: of each
+        trace at least that many began when the one before had ended.
         """
         spans = self.rows.spans
-        known = np.flatnonzero((spans.site != 0) & (spans.input != 0))
+        known = np.flatnonzero((spans.site != 0) & ((spans.input != 0) | (not inputs)))
         if not len(known):
             return
         spans = spans.take(known)
         place = coded(spans.site, self.codes[known])
         group = coded(self.rows.trace[known], place)
-        _, first = np.unique(coded(group, spans.input), return_index=True)
+        given = spans.input if inputs else spans.id
+        _, first = np.unique(coded(group, given), return_index=True)
         many = (np.bincount(group[first]) >= least)[group]
         many &= (np.bincount(group[_begin_later(spans, group)], minlength=int(group.max()) + 1) >= least - 1)[group]
         for positions in grouped(place[many]):

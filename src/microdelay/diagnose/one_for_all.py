@@ -61,6 +61,25 @@ def of_writes(loop: Place, example: Span) -> str:
     )
 
 
+_BATCHES = {
+    "aws_sqs": "sqs.send_message_batch(QueueUrl=url, Entries=entries)  # at most 10 entries each",
+    "aws.sqs": "sqs.send_message_batch(QueueUrl=url, Entries=entries)  # at most 10 entries each",
+    "aws.sns": "sns.publish_batch(TopicArn=topic, PublishBatchRequestEntries=entries)  # at most 10 entries each",
+    "servicebus": "sender.send_messages(batch)  # batch = sender.create_message_batch()",
+    "eventhubs": "producer.send_batch(batch)  # batch = producer.create_batch()",
+    "gcp_pubsub": "[publisher.publish(topic, data) for data in messages]  # wait for the futures after the last one",
+    "kafka": "[producer.send(topic, each) for each in messages]  # and flush() once, after the last one",
+    "rabbitmq": "# wait for confirms once, after the last one (publisher confirms in batches)",
+}
+"""By `messaging.system` of OpenTelemetry: what sends many messages, after the documentation of each client."""
+
+
+def of_messages(example: Span) -> str:
+    """Give the messages of a loop as one batch after it."""
+    known = _BATCHES.get(str(example.attributes.get("messaging.system", "")))
+    return "# after the loop, which only makes the messages:\n" + (known or "# the client's call for a batch")
+
+
 def _is_awaited(place: Place) -> bool:
     parsed = module(place.file)
     return isinstance(parsed.expression(place) if parsed else None, ast.Await)

@@ -91,11 +91,14 @@ def declared(text: str, number: int) -> Declared:
     if word == "command":
         command: Attributes = {"db.system.name": "redis", "db.operation.name": rest.strip(), "connection": 1}
         return Declared(DB, rest.strip(), line, command | _told(options), **values)
+    if word == "publish":
+        sent: Attributes = {"messaging.destination.name": rest.strip(), "messaging.operation.type": "send"}
+        return Declared(QUEUE, f"send {rest.strip()}", line, sent | _told(options), **values)
     if word in _WORDS:
         made: Attributes = {_SHOWN[word]: rest.strip()} if word in _SHOWN else {}
         return Declared(_WORDS[word], rest.strip() or word, line, made | _told(options), **values)
     raise UsageError(
-        f"a declaration begins with an HTTP method, sql, fetch, command or {', '.join(_WORDS)}, not {word!r}"
+        f"a declaration begins with an HTTP method, sql, fetch, command, publish or {', '.join(_WORDS)}, not {word!r}"
     )
 
 

@@ -34,8 +34,8 @@ def draw(text: str, folder: str | os.PathLike[str] = "") -> Recording:
     A line is an activity: its name, `|`, and what it does, one character for 10 ms (or as a line `1 character = 1 ms`
     says). `[name ]` is a span from bracket to bracket, `aaa` one of the name `a`. Spans inside others are drawn in
     another line of the same activity. Below, each name is declared: `METHOD URL`, `sql STATEMENT`, `fetch STATEMENT`,
-    `command NAME` (of Redis), `connect HOST:PORT`, `dns HOST`, `tls HOST`, `sleep`, `log HANDLER`, `codec NAME`,
-    `setup NAME`, `import NAME`, `gc`, `cpu`, `pool NAME`, `lock NAME`, `queue NAME`, `process NAME`,
+    `command NAME` (of Redis), `publish TOPIC`, `connect HOST:PORT`, `dns HOST`, `tls HOST`, `sleep`, `log HANDLER`,
+    `codec NAME`, `setup NAME`, `import NAME`, `gc`, `cpu`, `pool NAME`, `lock NAME`, `queue NAME`, `process NAME`,
     `telemetry NAME`, `unknown NAME`, `llm MODEL`, `tool NAME`, `agent NAME`, and `join LANE LANE` for waiting until
     other lanes have ended.
 

@@ -1,5 +1,5 @@
 """One query for a list, then one more for each of its rows; one command of a cache for each of many keys; one write
-for each of many rows.
+for each of many rows; one message for each of many items.
 
 One call for all takes as long as the longest of them, most likely: what is paid once (a round trip, a scan, a commit)
 is most of it. At best it takes as long as the middle one, at worst a fifth of each further one more.
@@ -21,17 +21,18 @@ from microdelay.diagnose.dataflow.source import Module, module, without_await
 from microdelay.diagnose.dependence import followed
 from microdelay.diagnose.edits import Replacements
 from microdelay.diagnose.effects import writes
-from microdelay.diagnose.one_for_all import of_commands, of_rows, of_writes
+from microdelay.diagnose.one_for_all import of_commands, of_messages, of_rows, of_writes
 from microdelay.diagnose.places import median_of_sums
 from microdelay.diagnose.row_by_row import commits_between, is_write, kept_apart, reads_answer
 from microdelay.diagnose.rule import Finding
-from microdelay.spans import DB, Place, Span
+from microdelay.spans import DB, QUEUE, Place, Span
 from microdelay.traces.columns import Shape
 
 NAME = "n-plus-one"
 SUMMARY = "one query for a list, then one more for each of its rows"
 REMEDY = "one query for all rows: IN (…) or a join"
 REMEDY_COMMANDS = "one command for all keys, or one pipeline"
+REMEDY_MESSAGES = "one batch of all messages"
 REMEDY_WRITES = "one batch of all rows, in one transaction: executemany, COPY, bulk_create"
 OVER = frozenset({"slow-query"})
 
@@ -47,6 +48,9 @@ ALL_OR_NONE = (
     "each row is committed alone now; in one transaction, a failure leaves none of them: what is to stay row by row "
     "(progress that another process reads) has to be committed in parts"
 )
+
+SENDING = frozenset({"send", "publish", "create"})
+"""Of messages: `messaging.operation.type` of OpenTelemetry for giving one to a broker, and what it was before."""
 
 PIPELINED = frozenset({
     "GET", "GETEX", "HGET", "HMGET", "HGETALL", "HKEYS", "HVALS", "LRANGE", "LLEN", "SMEMBERS", "SISMEMBER", "SCARD",
@@ -66,6 +70,9 @@ def find(case: Case) -> Iterable[Finding]:
             yield _finding(again, loop)
         elif not (reads_answer(again.example) or kept_apart(case, again)):
             yield from _of_writes(case, again, loop)
+    for again in Asked.of(case, _is_sent, QUEUE).again(MIN_QUERIES, inputs=False):
+        if not kept_apart(case, again):
+            yield _of_messages(again, _loop_site(case, again))
 
 
 def _is_candidate(shape: Shape) -> bool:
@@ -78,6 +85,12 @@ def _is_candidate(shape: Shape) -> bool:
         return True
     text = str(attributes.get("db.query.text", "")).lstrip().upper()
     return text.startswith("SELECT") and not writes(Span(0, shape.kind, shape.name, 0, 0, attributes=attributes))
+
+
+def _is_sent(shape: Shape) -> bool:
+    """Tell whether a span is one message given to a broker; brokers keep the order of a batch."""
+    told = shape.attributes
+    return told.get("messaging.operation.type") in SENDING and "messaging.batch.message_count" not in told
 
 
 def _needs_the_row_before(loop: Place) -> bool:
@@ -161,6 +174,17 @@ def _of_writes(case: Case, again: Again, loop: Place) -> Iterable[Finding]:
     )
 
 
+def _of_messages(again: Again, loop: Place) -> Finding:
+    return replace(
+        _finding(again, loop),
+        kind=QUEUE,
+        remedy=REMEDY_MESSAGES,
+        snippet=of_messages(again.example),
+        dependence=Verdict(UNKNOWN, ("whether a message waits for the receipt of the one before is not known",)),
+        operations=frozenset({(QUEUE, again.example.name)}),
+    )
+
+
 def _site(again: Again) -> Place:
     site = again.example.site
     assert site is not None
@@ -214,6 +238,11 @@ def work(cursor, items):
         main  |i[commit]i[commit]i[commit]i[commit]
         i: sql INSERT INTO items VALUES (?, ?)  input=each
         commit: sql COMMIT
+    """,
+    "one message for each item": """
+        1 character = 1 ms
+        main  |[send  ][send  ][send  ][send  ]
+        send: publish orders
     """,
     "a query, a request and a write for each row: the query is one for all rows": """
         1 character = 1 ms
@@ -298,6 +327,12 @@ def work(cursor, items):
         cursor.execute("UPDATE items SET amount = ? WHERE id = ?", item)
         if cursor.rowcount == 0:
             raise KeyError(item)
+    """,
+    "a request before each message": """
+        1 character = 1 ms
+        main  |[ask ][send][ask ][send][ask ][send]
+        ask: GET http://stock/item  input=each
+        send: publish orders
     """,
     "two rows": """
         1 character = 1 ms
