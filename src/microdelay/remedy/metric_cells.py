@@ -15,7 +15,7 @@ from microdelay.remedy.log_json import as_text
 from microdelay.remedy.metric_snapshot import Attribute, GaugeValue, MetricSnapshot, Series
 
 FOLD_AT: Final = 256
-"""Values of a series that are folded into one by the thread that brought the last: 60 µs once in 256 calls."""
+"""Values of a series that are folded into one by the thread that brought the last: 50 µs once in 256 calls."""
 
 MAX_WAITING: Final = 8 * FOLD_AT
 """Values of a series that wait while one thread folds; who brings more waits for that thread, PATIENCE_S at most."""
@@ -107,7 +107,7 @@ class Cells:
     def _fold(self, cell: Cell) -> None:
         values = self._checked(cell.taken())
         if not self._spread:
-            cell.total += sum(map(float, values))  # beyond all floats it is infinite, where fsum raises
+            cell.total += sum(values)  # beyond all floats it is infinite, where fsum raises
         elif values:
             if cell.histogram is None:
                 cell.histogram = ExponentialHistogram()
@@ -187,7 +187,7 @@ def _numbers(values: Iterable[Any]) -> Iterable[float]:
     for value in values:
         try:
             if math.isfinite(value):
-                yield value if isinstance(value, int) else float(value)
+                yield float(value)
         except (TypeError, ValueError, OverflowError):
             continue
 
