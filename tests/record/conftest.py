@@ -99,7 +99,7 @@ class _Odd(BaseHTTPRequestHandler):
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
             for number in range(4):
-                time.sleep(0.01)
+                time.sleep(0.02)
                 self.wfile.write(b"6\r\npiece%d\r\n" % number)
             self.wfile.write(b"0\r\n\r\n")
         elif self.path.startswith("/held"):

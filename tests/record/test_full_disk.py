@@ -52,7 +52,8 @@ def test_the_end_says_why_if_there_is_room(program: Program, recorded: Execute, 
     (said,) = [each for each in made.warnings if "stood aside" not in each]
     assert said == f"{SAID}, it could not be written to: File too large"
     assert made.sources
-    assert len([span for span in made.spans if span.kind == INTERNAL]) == 5000
+    kept = len([span for span in made.spans if span.kind == INTERNAL])
+    assert 5000 <= kept < 10_000  # a slow program's second half-second may begin among the next 5000
 
 
 def test_what_was_written_is_kept_where_there_is_none(program: Program, recorded: Execute, path: Path) -> None:

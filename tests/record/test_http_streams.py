@@ -9,7 +9,7 @@ from microdelay.traces import Recording
 
 Record = Callable[..., Recording]
 
-PIECES_S = 0.04
+PIECES_S = 0.08
 """That the odd service takes for a body of four pieces."""
 
 IMPORTS = """
