@@ -28,6 +28,10 @@ OVER_THE_NETWORK: Final = frozenset({"SocketHandler", "SysLogHandler", "SMTPHand
 HAND_ON: Final = frozenset({"QueueHandler", "MemoryHandler", "NullHandler"})
 """Handlers that do not send by themselves, but give the records to others."""
 
+PATIENCE_S: Final = 600.0
+"""How long the end of the program, or a full buffer, may wait for the handler: without the buffer the program would
+have waited that long, too, and who only tries it must lose nothing."""
+
 FRONT: Final = "_microdelay_front"
 """The attribute in which a handler has its trial, and then its buffer."""
 
@@ -65,7 +69,9 @@ class Front:
     def __init__(self, handler: logging.Handler, trial: Trial) -> None:
         self.name, self.trial = f"{type(handler).__module__}.{type(handler).__qualname__}", trial
         self.relay = HandlerRelay(handler)
-        self.buffer = LogBuffer(self.relay)
+        self.buffer = LogBuffer(
+            self.relay, when_full="block", block_timeout=PATIENCE_S, timeout=PATIENCE_S, exit_timeout=PATIENCE_S
+        )
         self._flush, self._close = handler.flush, handler.close
         handler.flush, handler.close = self.flush, self.close  # type: ignore[method-assign]
 
@@ -95,6 +101,7 @@ class Front:
             parts.append(f"{self.relay.errors.total()} of them failed in the handler")
         if stats.queued:
             parts.append(f"{stats.queued} were not handed over in time")
+        parts += [f"{count} were lost: {reason}" for reason, count in stats.lost.items()]
         return ", ".join(filter(None, parts))
 
 
