@@ -338,10 +338,11 @@ class Backlog:
 
     def abandon(self, chunk: Chunk) -> None:
         """Let it go unsent: what is in a spool stays there for the next start."""
+        records = chunk.count
         self.in_flight.remove(chunk)
-        self.queued -= chunk.count
+        self.queued -= records
         self.held_bytes -= chunk.held_bytes
-        self.left_behind += chunk.count if chunk.segment is not None else 0
+        self.left_behind += records if chunk.segment is not None else 0
 
     def settle(self, chunk: Chunk) -> None:
         """Nothing of it needs to be sent any more."""

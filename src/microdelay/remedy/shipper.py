@@ -454,12 +454,13 @@ class Shipper:
         self._complain(reason)
 
     def _count(self, batch: Batch, lost: str | None) -> None:
+        records = len(batch)  # first: a finalizer may log inside the call, and would not be counted
         with self._lock:
-            self.backlog.queued -= len(batch)
+            self.backlog.queued -= records
             if lost is None:
-                self.sent += len(batch)
+                self.sent += records
             else:
-                self.lost[lost] += len(batch)
+                self.lost[lost] += records
 
     def _give_up(self, chunk: Chunk, problem: str) -> None:
         """Set aside what a fault of ours left half done."""
@@ -467,6 +468,7 @@ class Shipper:
             if chunk in self.backlog.in_flight:
                 self._put_aside(self.backlog.batch(chunk), problem)
                 self.backlog.settle(chunk)
+        self._complain(problem)
         self._tell_waiters()
 
     def _announce_drops(self) -> None:

@@ -34,6 +34,7 @@ class Spool:
         self._spare: Segment | None = None
         self._segments: set[Segment] = set()
         self._broken_until = 0.0
+        self._said = False
         self._adopts = not forked  # a child leaves that to the next start, and most children log nothing
         if forked:
             return
@@ -128,12 +129,15 @@ class Spool:
             return self._create()
         except OSError as error:
             self._broken_until = monotonic() + RETRY_S
-            say(f"the spool cannot grow: {error}; records wait in memory")
+            if not self._said:
+                self._said = True
+                say(f"the spool cannot grow: {error}; records wait in memory")
             return None
 
     def _create(self) -> Segment | None:
         if self.disk_bytes + self._segment_bytes > self._max_bytes:
             return None
         segment = Segment.create(self._directory, self._segment_bytes)
+        self._said = False
         self._segments.add(segment)
         return segment
