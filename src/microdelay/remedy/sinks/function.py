@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 
+from microdelay.remedy.sinks.records import decode
 from microdelay.remedy.sinks.sink import Record
 
 
@@ -16,7 +16,7 @@ class FunctionSink:
 
     def send(self, batch: Sequence[bytes], batch_id: str, timeout_s: float) -> None:
         """Call the function; its time is its own."""
-        self._function(json.loads(b"[" + b",".join(batch) + b"]"))
+        self._function([decode(record) for record in batch])
 
     def forget(self) -> None:
         """Nothing is kept."""
