@@ -189,7 +189,7 @@ def test_a_proxy_is_asked_for_a_tunnel_with_its_credentials(http, make_batch):
         (lambda: sinks.HttpSink("http://host", headers={"X": "a\nb"}), "'X'"),
         (lambda: sinks.HttpSink("http://host", form="csv"), "form"),
         (lambda: sinks.HttpSink("http://host", compression="lzma"), "compression"),
-        (lambda: sinks.HttpSink("http://host", parallel=0), "parallel"),
+        (lambda: sinks.HttpSink("http://host", proxy="https://proxy"), "proxy must start with http://:"),
         (lambda: sinks.OtlpSink("http://host", encoding="xml"), "encoding"),
         (lambda: sinks.LokiSink("http://host", {}), "label"),
         (lambda: sinks.LokiSink("http://host", {"a-b": "c"}), "a-b"),

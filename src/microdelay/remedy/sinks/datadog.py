@@ -42,7 +42,6 @@ class DatadogSink:
         **options: Unpack[HttpOptions],
     ) -> None:
         options["headers"] = {**(options.get("headers") or {}), "DD-API-KEY": api_key}
-        self.parallel = options.get("parallel", 1)
         self._http = HttpPost(url or f"https://http-intake.logs.{site}", "/api/v2/logs", **options)
         described = {
             "service": service,
@@ -70,5 +69,5 @@ class DatadogSink:
         send_parts(in_parts(items, MAX_ITEMS, MAX_BODY_BYTES), len(items), post)
 
     def forget(self) -> None:
-        """Let go of the connections, which are the parent's."""
+        """Let go of the connection, which is the parent's."""
         self._http.forget()

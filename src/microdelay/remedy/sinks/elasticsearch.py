@@ -40,7 +40,6 @@ class ElasticsearchSink:
     ) -> None:
         if api_key is not None:
             options["headers"] = {**(options.get("headers") or {}), "Authorization": f"ApiKey {api_key}"}
-        self.parallel = options.get("parallel", 1)
         self._http = HttpPost(url, "/_bulk?" + ASKED, **options)
         self._action = b'{"create":{"_index":%b,"_id":"' % json_text(index)
 
@@ -55,7 +54,7 @@ class ElasticsearchSink:
         _judge_items(answer, len(batch))
 
     def forget(self) -> None:
-        """Let go of the connections, which are the parent's."""
+        """Let go of the connection, which is the parent's."""
         self._http.forget()
 
 

@@ -29,7 +29,6 @@ class HttpSink:
     ) -> None:
         if form not in CONTENT_TYPE:
             raise RemedyError(f"form must be 'array' or 'lines', not {form!r}")
-        self.parallel = options.get("parallel", 1)
         self._http = HttpPost(url, **options)
         self._is_array = form == "array"
         self._id_field = id_field
@@ -43,7 +42,7 @@ class HttpSink:
         judge(self._http.post(body, timeout_s, {**self._headers, "Idempotency-Key": batch_id}))
 
     def forget(self) -> None:
-        """Let go of the connections, which are the parent's."""
+        """Let go of the connection, which is the parent's."""
         self._http.forget()
 
     def _with_ids(self, batch: Sequence[bytes], batch_id: str) -> list[bytes]:

@@ -1,11 +1,10 @@
-"""POST over kept connections: what all sinks that speak HTTP share."""
+"""POST over a kept connection: what all sinks that speak HTTP share."""
 
 from __future__ import annotations
 
 import http.client
 import ssl
 from base64 import b64encode
-from collections import deque
 from collections.abc import Mapping
 from functools import partial
 from http.client import HTTPConnection
@@ -27,8 +26,7 @@ class HttpOptions(TypedDict, total=False):
 
     `headers` go with each request. `auth` is a user's name and password, or a token that goes as `Bearer`.
     `compression` is of bodies, and the service must understand it. `proxy` is the http:// URL of one, which may have
-    credentials; environment variables are not looked at. `tls` says whom to trust and who one is. `parallel` is how
-    many requests may be on their way at once; more than one gives up the order of batches.
+    credentials; environment variables are not looked at. `tls` says whom to trust and who one is.
     """
 
     headers: Mapping[str, str] | None
@@ -36,11 +34,10 @@ class HttpOptions(TypedDict, total=False):
     compression: Compression | None
     proxy: str | None
     tls: ssl.SSLContext | None
-    parallel: int
 
 
 class HttpPost:
-    """POSTs bodies to one URL. May be called by several threads."""
+    """POSTs bodies to one URL, one at a time, over a connection that is kept."""
 
     def __init__(
         self,
@@ -52,15 +49,12 @@ class HttpPost:
         compression: Compression | None = None,
         proxy: str | None = None,
         tls: ssl.SSLContext | None = None,
-        parallel: int = 1,
     ) -> None:
         parts = _checked(url, "the sink's URL")
         if parts.username is not None:
             raise RemedyError(
                 f"credentials go into headers= or auth=, not into the sink's URL: {parts.hostname or ''!r}"
             )
-        if parallel < 1:
-            raise RemedyError(f"parallel must be more than 0, not {parallel!r}")
         path = default_path if parts.path in ("", "/") else parts.path
         self._parts = parts
         self._target = path + (f"?{parts.query}" if parts.query else "")
@@ -70,28 +64,26 @@ class HttpPost:
             self._headers["Content-Encoding"] = compression
         for name, value in self._headers.items():
             _check_header(name, value)
-        self._tls = tls or (ssl.create_default_context() if parts.scheme == "https" else None)
-        self._proxy = _checked(proxy, "proxy") if proxy else None
-        self._parallel = parallel
-        self._idle: deque[HTTPConnection] = deque()
+        self._tls = (tls or ssl.create_default_context()) if parts.scheme == "https" else None
+        self._proxy = _checked(proxy, "proxy", ("http",)) if proxy else None
+        self._kept: HTTPConnection | None = None
 
     def post(self, body: bytes, timeout_s: float, headers: Mapping[str, str]) -> Answer:
         """POST it and read the answer, in at most about `timeout_s` seconds (a name's look-up has its own time)."""
         if self._compress is not None:
             body = self._compress(body)
         deadline = monotonic() + timeout_s
-        try:
-            connection = self._idle.pop()
-        except IndexError:
+        kept, self._kept = self._kept, None  # kept again only if all goes well
+        if kept is None:
             return self._exchange(self._connect(), body, deadline, headers)
         try:
-            return self._exchange(connection, body, deadline, headers)
+            return self._exchange(kept, body, deadline, headers)
         except ConnectionError:  # the service had closed the idle connection
             return self._exchange(self._connect(), body, deadline, headers)
 
     def forget(self) -> None:
-        """Let go of the connections without a word on them: the parent still talks over them."""
-        self._idle = deque()
+        """Let go of the connection without a word on it: the parent still talks over it."""
+        self._kept = None
 
     def _exchange(self, connection: HTTPConnection, body: bytes, deadline: float, headers: Mapping[str, str]) -> Answer:
         connection.timeout = max(deadline - monotonic(), 0.001)
@@ -108,8 +100,8 @@ class HttpPost:
         except BaseException:
             connection.close()
             raise
-        if response.isclosed() and len(self._idle) < self._parallel:
-            self._idle.append(connection)
+        if response.isclosed():
+            self._kept = connection
         else:
             connection.close()
         return Answer(response.status, response.reason, response.headers.get("Retry-After"), reply)
@@ -130,7 +122,7 @@ class HttpPost:
         return HTTPConnection(host, port)
 
 
-def _checked(url: str, what: str) -> SplitResult:
+def _checked(url: str, what: str, schemes: tuple[str, ...] = ("http", "https")) -> SplitResult:
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -138,8 +130,8 @@ def _checked(url: str, what: str) -> SplitResult:
         raise RemedyError(f"{what} is not valid ({error}): {url!r}") from None
     if not url.isascii() or any(each.isspace() for each in url):
         raise RemedyError(f"{what} has characters that must be percent-encoded: {url!r}")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise RemedyError(f"{what} must start with http:// or https://: {url!r}")
+    if parts.scheme not in schemes or not parts.hostname:
+        raise RemedyError(f"{what} must start with {' or '.join(f'{each}://' for each in schemes)}: {url!r}")
     return parts
 
 

@@ -46,7 +46,6 @@ class LokiSink:
         for name in labels:
             if NO_LABEL.search(name):
                 raise RemedyError(f"the name of a label has letters, digits and _ only: {name!r}")
-        self.parallel = options.get("parallel", 1)
         if tenant is not None:
             options["headers"] = {**(options.get("headers") or {}), "X-Scope-OrgID": tenant}
         self._http = HttpPost(url, PATH, **options)
@@ -71,7 +70,7 @@ class LokiSink:
         judge(self._http.post(json_text(push), timeout_s, {"Content-Type": "application/json"}))
 
     def forget(self) -> None:
-        """Let go of the connections, which are the parent's."""
+        """Let go of the connection, which is the parent's."""
         self._http.forget()
 
     def _stream(self, fields: tuple[str | None, ...]) -> dict[str, str]:

@@ -50,7 +50,6 @@ class OtlpSink:
     ) -> None:
         if encoding not in ("protobuf", "json"):
             raise RemedyError(f"encoding must be 'protobuf' or 'json', not {encoding!r}")
-        self.parallel = options.get("parallel", 1)
         self._wire: _Wire = _Protobuf() if encoding == "protobuf" else _Json()
         self._http = HttpPost(url, "/v1/logs", **options)
         self._resource = {**resource_of_environment(), **(resource or {})}
@@ -71,7 +70,7 @@ class OtlpSink:
             self.rejected += rejected
 
     def forget(self) -> None:
-        """Let go of the connections, which are the parent's."""
+        """Let go of the connection, which is the parent's."""
         self._http.forget()
 
 

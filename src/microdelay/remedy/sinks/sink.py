@@ -40,8 +40,8 @@ class BusyError(Exception):
 class Sink(Protocol):
     """Takes a batch of encoded records, or raises: the errors above, or any other for "try again".
 
-    A record is the UTF-8 text of one JSON object with `time` (unix seconds), `message` and the fields. An attribute
-    `parallel`, where there is one, says how many batches may be on their way at once; it is 1 otherwise.
+    A record is the UTF-8 text of one JSON object with `time` (unix seconds), `message` and the fields. One batch is on
+    its way at a time.
     """
 
     def send(self, batch: Sequence[bytes], batch_id: str, timeout_s: float) -> None:

@@ -38,7 +38,6 @@ class SplunkSink:
         **options: Unpack[HttpOptions],
     ) -> None:
         options["headers"] = {**(options.get("headers") or {}), "Authorization": f"Splunk {token}"}
-        self.parallel = options.get("parallel", 1)
         self._http = HttpPost(url, PATH, **options)
         described = {"index": index, "source": source, "sourcetype": sourcetype, "host": host or socket.gethostname()}
         self._described = json_text({name: value for name, value in described.items() if value is not None})[1:-1]
@@ -61,7 +60,7 @@ class SplunkSink:
             raise PartlyRefusedError({at: str(answer)}, [each for each in range(len(batch)) if each != at]) from error
 
     def forget(self) -> None:
-        """Let go of the connections, which are the parent's."""
+        """Let go of the connection, which is the parent's."""
         self._http.forget()
 
 
