@@ -89,6 +89,35 @@ def work(ask, numbers):
     assert any("batch endpoint" in each for each in finding.cautions) == (method == "GET")
 
 
+@pytest.mark.parametrize(
+    ("asked", "is_known"),
+    [
+        ("POST http://api/items/batch", True),
+        ("GET http://api/items:batchGet", True),
+        ("GET http://other/items/batch", False),
+        ("GET http://api/orders/batch", False),
+        ("GET http://api/items", False),
+    ],
+)
+def test_a_batch_endpoint_that_the_program_asks_elsewhere_is_named(asked: str, is_known: bool, tmp_path: Path) -> None:
+    drawing = f"""
+        main  |[all   ][item  ][item  ][item  ][item  ]
+        all: {asked}  at 2
+        item: GET http://api/items/{{}}  at 5 input=each output=each
+---
+def work(get, numbers):
+    known = get("/items")
+    items = []
+    for number in numbers:
+        items.append(get(f"http://api/items/{{number}}"))
+    return known, items
+"""
+    (finding,) = [each for each in found("serial-calls", drawing, tmp_path) if len(each.places) == 1]
+    name = asked.replace("http://api", "").replace("http://other", "")
+    assert (finding.remedy == f"fan_out, or one request for all: {name}") == is_known
+    assert any(f"asks {name} elsewhere" in each for each in finding.cautions) == is_known
+
+
 def test_a_trace_that_leaves_a_call_out_is_no_finding_of_its_own(tmp_path: Path) -> None:
     drawing = """
         trace |[one                     ][two             ]

@@ -9,6 +9,7 @@ from itertools import groupby, pairwise
 from statistics import median
 
 from microdelay.diagnose import snippet
+from microdelay.diagnose.batch_endpoint import endpoint
 from microdelay.diagnose.case import Case
 from microdelay.diagnose.dataflow.flow import DEPENDENT, INDEPENDENT, UNKNOWN, Verdict
 from microdelay.diagnose.dependence import judge_loop, judge_pair
@@ -287,7 +288,16 @@ def _loops(case: Case, sequences: Sequence[tuple[Trace, Sequence[_Member]]]) -> 
         text = snippet.fan_out_loop(site) if verdict.verdict != DEPENDENT else ""
         singles = [(trace, [_Member(site, (unit,)) for unit in member.units]) for trace, member in found]
         made = _finding(case, (site,), singles, verdict, text)
-        yield replace(made, cautions=(BATCH,)) if made.remedy and _is_of_one_path(singles) else made
+        yield _or_as_one(case, made) if made.remedy and _is_of_one_path(singles) else made
+
+
+def _or_as_one(case: Case, made: Finding) -> Finding:
+    """Say that a batch endpoint would be one call for all, and which, where the program knows one."""
+    known = endpoint(case, made.spans[0])
+    if not known:
+        return replace(made, cautions=(BATCH,))
+    why = f"the program asks {known} elsewhere: with all items in it that is one call, and gains as much"
+    return replace(made, remedy=f"{REMEDY}, or one request for all: {known}", cautions=(why,))
 
 
 def _is_of_one_path(seen: Sequence[tuple[Trace, Sequence[_Member]]]) -> bool:
