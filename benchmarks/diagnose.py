@@ -1,11 +1,11 @@
 """How long a diagnosis takes and how much memory, by the size of the recording, beside plainer detectors.
 
-    .venv/bin/python benchmarks/diagnose.py [--traces 100 1000 10000] [--big] [--times 3] [--plot FILE.svg]
+    .venv/bin/python benchmarks/diagnose.py [--traces 100 1000 10000] [--big] [--times 3] [--plot SVG] [--keep FOLDER]
 
 Recordings are made by `big_recording.py`: traces of 100 spans, of threads and of asyncio. Each measurement is a process
 of its own, and the fastest of `--times` counts (10 million spans are measured once); time is processor time, memory the
-most that was resident. The other detectors (`plain_detectors.py`) get
-their spans ready made, and only their own time counts; ours reads the file.
+most that was resident. The other detectors (`plain_detectors.py`) get their spans ready made, and only their own time
+counts; ours reads the file.
 """
 
 from __future__ import annotations
@@ -38,13 +38,16 @@ def main() -> None:
     parser.add_argument("--big", action="store_true", help="10 million spans as well")
     parser.add_argument("--times", type=int, default=1, metavar="N", help="measure each N times, in turns")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw time by size as SVG")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the recordings there, and use those that are")
     parser.add_argument("--measure", nargs=2, metavar=("WHAT", "FILE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
         what, file = arguments.measure
         print(json.dumps(MEASURED[what](file) | {"rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
         return
-    rows = list(table([*arguments.traces, *([BIG] if arguments.big else [])], arguments.times))
+    sizes = [*arguments.traces, *([BIG] if arguments.big else [])]
+    with tempfile.TemporaryDirectory() as folder:
+        rows = list(table(sizes, arguments.times, arguments.keep or Path(folder)))
     print("\nMicroseconds a span:")
     for name, count, taken in rows:
         print(f"{name:10}{count:12,}{1e6 * taken / count:10.2f}")
@@ -53,27 +56,28 @@ def main() -> None:
         arguments.plot.write_text(plot(series, "spans", "seconds of processor time"))
 
 
-def table(sizes: Sequence[int], times: int) -> Iterator[tuple[str, int, float]]:
+def table(sizes: Sequence[int], times: int, folder: Path) -> Iterator[tuple[str, int, float]]:
     """Measure and print recordings of so many traces; give kind, spans and our seconds of each."""
     print(f"{'':10}{'spans':>12}{'read':>8}{'traces':>8}{'rules':>8}{'replay':>8}{'in all':>8}{'memory':>9}", end="")
     print(f"{'plain N+1':>12}{'Jaeger':>8}{'memory':>9}")
-    with tempfile.TemporaryDirectory() as folder:
-        for count in sizes:
-            files = {name: str(Path(folder) / f"{name}.mdr") for name in KINDS}
-            spans = {name: big_recording.write(files[name], count, name == "asyncio") for name in KINDS}
-            runs = [
-                {name: measured("ours", file) for name, file in files.items()}
-                for _ in range(times if count < BIG else 1)
-            ]
-            for name, file in files.items():
-                ours = min((run[name] for run in runs), key=lambda each: each["all"])
-                line = "".join(f"{ours[key]:8.2f}" for key in ("read", "traces", "rules", "replay", "all"))
-                print(f"{name:10}{spans[name]:12,}{line}{ours['rss'] / 1e6:6,.0f} MB", end="", flush=True)
-                if count < BIG:
-                    peers = [measured(what, file) for what in ("plain", "jaeger")]
-                    print(f"{peers[0]['all']:12.2f}{peers[1]['all']:8.2f}{peers[1]['rss'] / 1e6:6,.0f} MB", end="")
-                print(flush=True)
-                yield name, spans[name], ours["all"]
+    for count in sizes:
+        files = {name: str(folder / f"{name}-{count}.mdr") for name in KINDS}
+        for name, file in files.items():
+            if not Path(file).exists():
+                big_recording.write(file, count, name == "asyncio")
+        runs = [
+            {name: measured("ours", file) for name, file in files.items()} for _ in range(times if count < BIG else 1)
+        ]
+        spans = count * big_recording.SPANS
+        for name, file in files.items():
+            ours = min((run[name] for run in runs), key=lambda each: each["all"])
+            line = "".join(f"{ours[key]:8.2f}" for key in ("read", "traces", "rules", "replay", "all"))
+            print(f"{name:10}{spans:12,}{line}{ours['rss'] / 1e6:6,.0f} MB", end="", flush=True)
+            if count < BIG:
+                peers = [measured(what, file) for what in ("plain", "jaeger")]
+                print(f"{peers[0]['all']:12.2f}{peers[1]['all']:8.2f}{peers[1]['rss'] / 1e6:6,.0f} MB", end="")
+            print(flush=True)
+            yield name, spans, ours["all"]
 
 
 def measured(what: str, file: str) -> dict[str, float]:
