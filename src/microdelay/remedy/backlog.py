@@ -62,7 +62,7 @@ class Backlog:
         self.in_flight: list[Chunk] = []
         self.lost: Counter[str] = Counter()
         self.news = False  # for the worker: a chunk was begun, or is full
-        self.held_bytes = self.queued = self.recovered = self.left_behind = 0
+        self.held_bytes = self.accepted = self.queued = self.recovered = self.left_behind = 0
         self._tail: Chunk | None = None
         self._turn = self._next_number = 0
         self._levels = [0] * LEVEL_COUNT  # of what waits in memory

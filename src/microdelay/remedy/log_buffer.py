@@ -13,9 +13,11 @@ from typing import Final, Literal, Self, TypedDict, get_args
 
 from microdelay.errors import RemedyError
 from microdelay.remedy import log_json
+from microdelay.remedy.log_buffer_stats import LogBufferStats
 from microdelay.remedy.process_end import time_left_s
 from microdelay.remedy.set_aside import SetAside
-from microdelay.remedy.shipper import LogBufferStats, Shipper, ShipperOptions
+from microdelay.remedy.shipper import Shipper
+from microdelay.remedy.shipper_options import ShipperOptions
 from microdelay.remedy.sinks import SinkLike, make_sink
 from microdelay.remedy.spool import Spool
 
@@ -164,7 +166,7 @@ class LogBuffer:
 
         Later records are dropped and counted.
         """
-        self._shipper.closed = True
+        self._shipper.refuse()
         done = self._shipper.flush(self._time(timeout))
         self._shipper.stop(abandon=not done)
         return done
@@ -194,7 +196,7 @@ class LogBuffer:
 
     async def aclose(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - it answers, it does not raise
         """`close` that does not hold up the event loop."""
-        self._shipper.closed = True
+        self._shipper.refuse()
         done = False
         try:
             done = await self.aflush(timeout)
