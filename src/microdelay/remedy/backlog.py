@@ -77,26 +77,41 @@ class Backlog:
 
     def put(self, data: bytes) -> bool:
         """Keep the record; False when there is no room for it, and none can be made."""
-        length = len(data)
-        size = length + OVERHEAD_BYTES
+        size = len(data) + OVERHEAD_BYTES
         if self.spool is not None:
             return self._put_with_spool(self.spool, data, size)
         if self.held_bytes + size > self._max_bytes and not self._make_room(data, size):
             return False
+        self._keep(data, size, None)
+        return True
+
+    def takes_many(self, size: int) -> bool:
+        """Whether records of `size` bytes in all can come without a decision about any of them."""
+        return self.spool is None and not self._by_level and self.held_bytes + size <= self._max_bytes
+
+    def put_many(self, records: list[bytes]) -> bool:
+        """Keep all of these if no decision about any of them is needed; otherwise none, and False."""
+        text_bytes = sum(map(len, records))
+        size = text_bytes + OVERHEAD_BYTES * len(records)
+        if not self.takes_many(size):
+            return False
         tail = self._tail
-        if tail is None or self._by_level or tail.segment is not None:
-            self._keep(data, size, None)
+        if (
+            tail is None
+            or tail.waiting
+            or len(tail.records) + len(records) > self._batch_size
+            or tail.text_bytes + text_bytes > self.batch_bytes
+        ):
+            for record in records:
+                self._keep(record, len(record) + OVERHEAD_BYTES, None)
             return True
-        # What `_keep` does, without the call: this is where nearly every record comes through.
-        records = tail.records
-        if tail.text_bytes + length > self.batch_bytes or len(records) + 1 >= self._batch_size:
-            self._keep(data, size, None)
-            return True
-        records.append(data)
-        tail.text_bytes += length
+        tail.records += records
+        tail.text_bytes += text_bytes
         tail.held_bytes += size
         self.held_bytes += size
-        self.queued += 1
+        self.queued += len(records)
+        if len(tail.records) == self._batch_size:
+            self.news = True
         return True
 
     def _put_with_spool(self, spool: Spool, data: bytes, size: int) -> bool:

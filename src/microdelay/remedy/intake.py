@@ -7,41 +7,73 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
+from typing import Final
 
 from microdelay.remedy import inside_sink, process_end
-from microdelay.remedy.backlog import Backlog
+from microdelay.remedy.backlog import OVERHEAD_BYTES, Backlog
 
 CLOSED, FULL = "closed", "full"
 
+INLET_RECORDS: Final = 200
+"""Records that are handed over without the lock before one call takes it for all of them: what that call pays, some
+20 µs, is beyond p99 then."""
+
+INLET_RECORD_BYTES: Final = 2048
+"""A longer record takes the lock, so that it is known how much memory those that do not can need."""
+
+INLET_BYTES: Final = INLET_RECORDS * (INLET_RECORD_BYTES + OVERHEAD_BYTES)
+
 
 class Intake:
-    """Puts records into the backlog, from any thread. `lock` is that of the backlog, `wake` has it sent."""
+    """Puts records into the backlog, from any thread. `lock` is that of the backlog, `wake` has it sent.
 
-    def __init__(self, backlog: Backlog, lock: threading.RLock, wake: Callable[[], None], block_s: float) -> None:
+    While nothing needs to be decided about a record (there is room, a worker is awake, no spool) it is only appended
+    to an inlet, which is a tenth of the work; whoever holds the lock next brings in what is there.
+    """
+
+    def __init__(
+        self, backlog: Backlog, lock: threading.RLock, wake: Callable[[], None], *, batch_size: int, block_s: float
+    ) -> None:
         self._backlog, self._lock, self._wake, self._block_s = backlog, lock, wake, block_s
         self._room = threading.Condition(lock)
         self.putting = False
         self.closed = False
-        self._interrupting: deque[bytes] = deque()
+        self._inlet: deque[bytes] = deque()
+        self._inlet_limit = min(INLET_RECORDS, batch_size)
+        self._is_open = False  # the inlet
 
     def put(self, data: bytes) -> None:
         """Queue one record, or count it as lost."""
         if inside_sink.threads and (reason := inside_sink.why_lost()):
             self._lose_now(reason)
-            return
+        elif self._is_open and len(data) <= INLET_RECORD_BYTES:
+            inlet = self._inlet
+            inlet.append(data)
+            # The second look is for whoever closed the inlet meanwhile, and has brought in what was there before.
+            if len(inlet) >= self._inlet_limit or not self._is_open:
+                self._put_under_lock(None)
+        else:
+            self._put_under_lock(data)
+
+    def _put_under_lock(self, data: bytes | None) -> None:
         with self._lock:
             if self.putting:  # a signal handler or a finalizer came between: the one below takes this one too
-                self._interrupting.append(data)
+                if data is not None:
+                    self._inlet.append(data)
                 return
             self.putting = True
             backlog = self._backlog
             try:
-                if not self.closed and backlog.put(data):
-                    backlog.accepted += 1
-                else:
-                    self._put_anyway(data)
-                while self._interrupting:
-                    self._put_anyway(self._interrupting.popleft())
+                if self._inlet:
+                    self._bring_in()
+                if data is not None:
+                    if not self.closed and backlog.put(data):
+                        backlog.accepted += 1
+                    else:
+                        self._put_anyway(data)
+                if self._inlet:
+                    self._bring_in()
+                self._is_open = backlog.takes_many(INLET_BYTES) and self._may_open()
                 news = backlog.news
                 if news:
                     backlog.news = False
@@ -49,6 +81,43 @@ class Intake:
                 self.putting = False
         if news:
             self._wake()
+
+    def collect(self) -> None:
+        """Bring in what is in the inlet. The caller holds the lock."""
+        if self._inlet and not self.putting:
+            self.putting = True
+            try:
+                self._bring_in()
+            finally:
+                self.putting = False
+
+    def shut(self) -> None:
+        """Have the next record take the lock: it begins a batch, or wakes the worker. The caller holds the lock."""
+        self._is_open = False
+        self.collect()
+
+    def close(self) -> None:
+        """Take no record any more. The caller holds the lock."""
+        self.shut()
+        self.closed = True
+
+    @property
+    def waiting(self) -> int:
+        """Records in the inlet."""
+        return len(self._inlet)
+
+    def _may_open(self) -> bool:
+        return bool(self._backlog.chunks) and not self.closed and not process_end.is_ending()
+
+    def _bring_in(self) -> None:
+        inlet = self._inlet
+        while inlet:
+            records = [inlet.popleft() for _ in range(len(inlet))]
+            if not self.closed and self._backlog.put_many(records):
+                self._backlog.accepted += len(records)
+            else:
+                for record in records:
+                    self._put_anyway(record)
 
     def _put_anyway(self, data: bytes) -> None:
         if self.closed:

@@ -49,7 +49,10 @@ class Shipper:
             spool=spool,
         )
         block_s = options.block_timeout if options.when_full == "block" else 0.0
-        self._intake = Intake(self._backlog, self._lock, self._wake, block_s)
+        self._intake = Intake(
+            self._backlog, self._lock, self._wake, batch_size=options.batch_size, block_s=block_s
+        )
+        self.put = self._intake.put
         self._delivery = Delivery(self._sink, options, self._backlog, self._set_aside, self._lock, self._bell)
         self._waiters: list[tuple[int, Callable[[], None]]] = []
         self._wanted = -1  # chunks up to this turn go without waiting for a full batch
@@ -60,17 +63,14 @@ class Shipper:
 
     # -- the caller's side
 
-    def put(self, data: bytes) -> None:
-        """Queue one record, or count it as lost."""
-        self._intake.put(data)
-
     def lose(self, reason: str) -> None:
         """Count a record that will not be sent."""
         self._intake.lose(reason)
 
     def refuse(self) -> None:
         """Later records are dropped, and counted."""
-        self._intake.closed = True
+        with self._lock:
+            self._intake.close()
 
     def _wake(self) -> None:
         if not process_end.is_ending():
@@ -97,6 +97,7 @@ class Shipper:
     def when_settled(self, notify: Callable[[], None]) -> None:
         """Have what is queued now sent at once; `notify()` is called, in any thread, when none of it is left."""
         with self._lock:
+            self._intake.collect()
             settled = self._backlog.first_turn() is None
             if not settled:
                 turn = self._backlog.seal()
@@ -117,14 +118,18 @@ class Shipper:
         """Whether all that is queued now was settled within `timeout` seconds."""
         if process_end.is_ending():
             inside_sink.threads.add(inside_sink.ENDING)
+            with self._lock:
+                self._intake.shut()
         done = self._flush(timeout)
         if done and process_end.is_ending():
             self._close_spool()
         return done
 
     def _flush(self, timeout: float) -> bool:
-        if self._backlog.first_turn() is None:
-            return True
+        with self._lock:
+            self._intake.collect()
+            if self._backlog.first_turn() is None:
+                return True
         if inside_sink.is_inside():
             return False  # the sink itself asks: waiting for it would never end
         if not self._ensure_worker():
@@ -139,11 +144,12 @@ class Shipper:
     @property
     def queued(self) -> int:
         """Records accepted and neither sent nor given up."""
-        return self._backlog.queued
+        return self._backlog.queued + self._intake.waiting
 
     def stats(self) -> LogBufferStats:
         """What became of the records so far."""
         with self._lock:
+            self._intake.collect()
             backlog = self._backlog
             oldest = backlog.oldest()
             return LogBufferStats(
@@ -164,7 +170,8 @@ class Shipper:
     def stop(self, *, abandon: bool) -> None:
         """Let the worker end when the queue is empty; or, to `abandon`, after the attempt it is at."""
         with self._lock:
-            self._intake.closed = self._stopping = True
+            self._intake.close()
+            self._stopping = True
             self._delivery.abandoned = self._delivery.abandoned or abandon
             self._intake.tell_room()
             if self._backlog.first_turn() is None:
@@ -203,14 +210,20 @@ class Shipper:
         """Wait until a batch is due and take it; None when it is time to end."""
         while True:
             with self._lock:
+                self._intake.collect()
                 chunks = self._backlog.chunks
+                if not chunks:
+                    self._intake.shut()
                 if not chunks and self._stopping:
                     process_end.forget(self)
                     self._close_spool()
                     return None
                 due_at = chunks[0].born + self._options.flush_interval if chunks else None
                 if due_at is not None and (self._backlog.is_due() or self._is_urgent() or monotonic() >= due_at):
-                    return self._backlog.take()
+                    chunk = self._backlog.take()
+                    if not chunks:
+                        self._intake.shut()  # the next record begins a batch, and its time
+                    return chunk
             self._care_for_spool()
             self._bell.wait(None if due_at is None else due_at - monotonic())
 
@@ -279,6 +292,7 @@ class Shipper:
         try:
             while True:
                 with self._lock:
+                    self._intake.collect()
                     chunk = self._backlog.take()
                 if chunk is None:
                     return True
