@@ -22,6 +22,7 @@ NAMES_OF_RECORD: Final = frozenset(PLAIN_NAMES) | {"message", "asctime", "taskNa
 OUR_FIELDS: Final = frozenset({"level", "logger", "exception", "stack"})
 NO_FIELDS: Final[dict[str, object]] = {}
 PLAIN_FORMATTER: Final = logging.Formatter()
+PLAIN_FORMATTERS: Final = frozenset({type(None), logging.Formatter})
 
 
 class BufferedHandler(logging.Handler):
@@ -58,6 +59,11 @@ class BufferedHandler(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """`logging.Handler.handle` without the handler's lock: the buffer has its own, and holds it for less."""
+        if type(record) is logging.LogRecord and not self.filters and type(self.formatter) in PLAIN_FORMATTERS:
+            data = _plain_json(record)
+            if data is not None and len(data) <= self.buffer.max_record_bytes:
+                self.buffer.put_json(data)
+                return True
         verdict: object = self.filter(record)
         if isinstance(verdict, logging.LogRecord):  # since 3.12 a filter may replace the record
             record = verdict
@@ -92,6 +98,35 @@ class BufferedHandler(logging.Handler):
             self.buffer = _closed_buffer()  # and one that nobody holds any more sends what it has
         else:
             self.buffer.close()
+
+
+def _plain_json(record: logging.LogRecord) -> bytes | None:
+    """What `emit` makes of the record, for those of which that is simple, in a third of the time; None for others."""
+    known = record.__dict__
+    try:
+        message, args = known["msg"], known["args"]
+        if known["exc_info"] or known["exc_text"] or known["stack_info"] or type(message) is not str:
+            return None
+        if args:
+            message %= args
+        if len(known) == len(PLAIN_NAMES):
+            return log_json.encode_plain(
+                {"time": known["created"], "message": message, "level": known["levelname"], "logger": known["name"]}
+            )
+        return _plain_json_with_extra(known, message)
+    except Exception:  # arguments that do not fit, an attribute that somebody took away
+        return None
+
+
+def _plain_json_with_extra(known: dict[str, object], message: str) -> bytes | None:
+    extra = dict(islice(known.items(), len(PLAIN_NAMES) - 1, None))
+    if next(iter(extra)) != PLAIN_NAMES[-1]:  # one of its own attributes is gone
+        return None
+    del extra[PLAIN_NAMES[-1]]
+    fields = {"time": known["created"], "message": message, "level": known["levelname"], "logger": known["name"]}
+    if not (NAMES_OF_RECORD.isdisjoint(extra) and OUR_FIELDS.isdisjoint(extra) and "time" not in extra):
+        return None
+    return log_json.encode_plain(fields | extra, extra)
 
 
 def holds_lock_of_logging() -> bool:

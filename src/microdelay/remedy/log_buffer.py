@@ -113,7 +113,7 @@ class LogBuffer:
             raise RemedyError(f"when_full must be one of {', '.join(get_args(WhenFull))}, not {when_full!r}")
         if when_full == "spill" and spool is None:
             raise RemedyError('when_full="spill" needs a directory: spool="…"')
-        self._max_record_bytes = max_record_bytes
+        self.max_record_bytes = max_record_bytes
         options = ShipperOptions(
             flush_interval=flush_interval,
             batch_size=batch_size,
@@ -133,7 +133,8 @@ class LogBuffer:
 
         kept = SetAside(None if set_aside is None else Path(set_aside), SET_ASIDE_BYTES)
         self._shipper = Shipper(make_sink(sink, headers), options, open_spool, kept)
-        self._put = self._shipper.put
+        self.put_json = self._shipper.put
+        """`put` for a record that is encoded already: one JSON object in UTF-8 with `time` and `message`, uncut."""
         # A buffer that nobody holds any more sends what it has, and its thread ends.
         weakref.finalize(self, self._shipper.stop, abandon=False).atexit = False
 
@@ -143,14 +144,14 @@ class LogBuffer:
         It is encoded here, so what happens to the fields later does not change it.
         """
         try:
-            self._put(log_json.encode(time.time(), message, fields, self._max_record_bytes))
+            self.put_json(log_json.encode(time.time(), message, fields, self.max_record_bytes))
         except Exception:
             self._shipper.lose("not encodable")
 
     def put(self, time_s: float, message: object, fields: Mapping[str, object], context: str = "") -> None:
         """`log` for a record that has its own time, in unix seconds, and fields encoded once for many (`context`)."""
         try:
-            self._put(log_json.encode(time_s, message, fields, self._max_record_bytes, context))
+            self.put_json(log_json.encode(time_s, message, fields, self.max_record_bytes, context))
         except Exception:
             self._shipper.lose("not encodable")
 

@@ -61,6 +61,19 @@ def _encode_slowly(time_s: float, message: object, fields: Mapping[str, object],
     return data
 
 
+def encode_plain(record: Mapping[str, object], fields: Mapping[str, object] | None = None) -> bytes | None:
+    """The record as it is, however long, if every encoder makes the same of it; None otherwise.
+
+    Its own values are text and numbers that JSON has; what `fields`, a part of it, may be, is looked at.
+    """
+    if _encode_plain is None or (fields and not PLAIN.issuperset(map(type, fields.values()))):
+        return None
+    try:
+        return _encode_plain(record)
+    except Exception:  # a lone surrogate, a number of more than 64 bits
+        return None
+
+
 def encode_context(fields: Mapping[str, str]) -> str:
     """Fields in the form in which `encode` takes them for many records."""
     return "," + _encode_object({name: _plain(value, 1) for name, value in fields.items()})[1:-1]
