@@ -30,6 +30,7 @@ def test_the_encoders_agree(run_script):
     assert len(records[0]) == 58
     assert records[0][0] == {"time": 1.25, "message": "said", "level": "INFO", "value": "ü\n\x00\u2028"}
 
+
 LOGGING = """
     import sys
     if len(sys.argv) > 1:
@@ -82,5 +83,6 @@ def test_a_record_of_logging_says_the_same_with_either_encoder(run_script):
     assert len(records[0]) == 3 * (9 * 6 + 3)
     assert records[0] == records[1]
     assert records[0][1] == {
-        "level": "WARNING", "logger": "shop", "message": "plain", "note": None, "order": 7, "paid": True, "time": "float",
+        "level": "WARNING", "logger": "shop", "message": "plain", "note": None, "order": 7, "paid": True,
+        "time": "float",
     }  # fmt: skip
