@@ -133,8 +133,6 @@ class LogBuffer:
 
         kept = SetAside(None if set_aside is None else Path(set_aside), SET_ASIDE_BYTES)
         self._shipper = Shipper(make_sink(sink, headers), options, open_spool, kept)
-        self.put_json = self._shipper.put
-        """`put` for a record that is encoded already: one JSON object in UTF-8 with `time` and `message`, uncut."""
         # A buffer that nobody holds any more sends what it has, and its thread ends.
         weakref.finalize(self, self._shipper.stop, abandon=False).atexit = False
 
@@ -144,16 +142,20 @@ class LogBuffer:
         It is encoded here, so what happens to the fields later does not change it.
         """
         try:
-            self.put_json(log_json.encode(time.time(), message, fields, self.max_record_bytes))
+            self._shipper.put(log_json.encode(time.time(), message, fields, self.max_record_bytes))
         except Exception:
             self._shipper.lose("not encodable")
 
     def put(self, time_s: float, message: object, fields: Mapping[str, object], context: str = "") -> None:
         """`log` for a record that has its own time, in unix seconds, and fields encoded once for many (`context`)."""
         try:
-            self.put_json(log_json.encode(time_s, message, fields, self.max_record_bytes, context))
+            self._shipper.put(log_json.encode(time_s, message, fields, self.max_record_bytes, context))
         except Exception:
             self._shipper.lose("not encodable")
+
+    def put_json(self, data: bytes) -> None:
+        """`put` for a record that is encoded already: one JSON object in UTF-8 with `time` and `message`, uncut."""
+        self._shipper.put(data)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Send what is queued now; whether none of it was left within `timeout` seconds (by default `exit_timeout`).

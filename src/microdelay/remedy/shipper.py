@@ -49,9 +49,7 @@ class Shipper:
             spool=spool,
         )
         block_s = options.block_timeout if options.when_full == "block" else 0.0
-        self._intake = Intake(
-            self._backlog, self._lock, self._wake, batch_size=options.batch_size, block_s=block_s
-        )
+        self._intake = Intake(self._backlog, self._lock, self._wake, batch_size=options.batch_size, block_s=block_s)
         self.put = self._intake.put
         self._delivery = Delivery(self._sink, options, self._backlog, self._set_aside, self._lock, self._bell)
         self._waiters: list[tuple[int, Callable[[], None]]] = []
