@@ -29,7 +29,7 @@ class Chunk:
     """
 
     __slots__ = (
-        "born", "end", "first", "held_bytes", "levels", "numbers", "records", "segment", "settled", "start",
+        "born", "end", "first", "held_bytes", "levels", "numbers", "pinned", "records", "segment", "settled", "start",
         "text_bytes", "turn", "unread", "upto", "waiting",
     )  # fmt: skip
 
@@ -41,7 +41,7 @@ class Chunk:
         self.levels = [0] * LEVEL_COUNT  # how many records of each, where that matters
         self.waiting = self.upto = self.text_bytes = self.held_bytes = 0
         self.born = monotonic()
-        self.settled = self.unread = False
+        self.settled = self.unread = self.pinned = False
 
     @property
     def count(self) -> int:
@@ -187,12 +187,13 @@ class Backlog:
         return chunk
 
     def put_first(self, data: bytes) -> Chunk:
-        """Keep the record in front of all others, in a batch of its own, whatever the bound."""
+        """Keep the record in front of all others, in a batch of its own, whatever the bound and what is given up."""
         self.seal()
         first = self.first_turn()
         chunk = Chunk(self._turn if first is None else first, self._next_number, None)
         self._next_number += 1
         chunk.records, chunk.text_bytes, chunk.held_bytes = [data], len(data), len(data) + OVERHEAD_BYTES
+        chunk.pinned = True
         self.queued += 1
         self.held_bytes += chunk.held_bytes
         self.chunks.appendleft(chunk)
@@ -218,7 +219,7 @@ class Backlog:
     def _make_room(self, data: bytes, size: int) -> bool:
         if self._when_full == "drop-oldest":
             while self.held_bytes + size > self._max_bytes:
-                victim = next((chunk for chunk in self.chunks if chunk.records), None)
+                victim = next((chunk for chunk in self.chunks if chunk.records and not chunk.pinned), None)
                 if victim is None:
                     return False
                 self._evict(victim, [0])
@@ -351,9 +352,9 @@ class Backlog:
         chunk.numbers = [number for batch in left for number in batch.numbers]
         self.chunks.appendleft(chunk)
 
-    def abandon(self, chunk: Chunk) -> None:
-        """Let it go unsent: what is in a spool stays there for the next start."""
-        records = chunk.count
+    def abandon(self, chunk: Chunk, left: list[Batch]) -> None:
+        """Let what is left of it go unsent: what is in a spool stays there for the next start."""
+        records = sum(map(len, left))
         self.in_flight.remove(chunk)
         self.queued -= records
         self.held_bytes -= chunk.held_bytes

@@ -171,8 +171,13 @@ class Delivery:
     def _send(self, batch: Batch, deadline: float | None) -> None:
         timeout = self._options.timeout
         left = timeout if deadline is None else min(timeout, max(deadline - monotonic(), 0.01))
-        with inside_sink(), span("log_buffer", kind="internal", records=len(batch)):
-            self._sink.send(batch, batch.batch_id, left)
+        try:
+            with inside_sink(), span("log_buffer", kind="internal", records=len(batch)):
+                self._sink.send(batch, batch.batch_id, left)
+        except (Exception, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # a sink that exits or is cancelled has not taken the batch either
+            raise RuntimeError(f"the sink raised {type(error).__name__}: {error}") from error
 
     def _pause(self, attempt: int, asked_s: float, deadline: float | None) -> bool:
         """Wait before the next attempt; somebody's flush() cuts a back-off short, but not a pause the sink asked for.

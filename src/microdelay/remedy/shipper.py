@@ -201,7 +201,7 @@ class Shipper:
                 return
             try:
                 self._ship(chunk, None)
-            except BaseException as error:  # a fault of ours, or a sink that exits, must not end the shipping
+            except BaseException as error:  # a fault of ours must not end the shipping
                 self._give_up(chunk, f"a fault of the log buffer: {type(error).__name__}: {error}")
 
     def _next_chunk(self) -> Chunk | None:
@@ -247,7 +247,7 @@ class Shipper:
                 self._backlog.put_back(chunk, left)
                 return False
             if left:
-                self._backlog.abandon(chunk)
+                self._backlog.abandon(chunk, left)
             else:
                 self._delivery.announce_drops()
                 self._backlog.settle(chunk)
