@@ -67,6 +67,7 @@ class Backlog:
         self._turn = self._next_number = 0
         self._levels = [0] * LEVEL_COUNT  # of what waits in memory
         self._by_level = when_full == "drop-debug"
+        self._spools_all = when_full not in ("spill", "drop-debug")
         self._of_segment: dict[Segment | None, deque[Chunk]] = {}
         for segment in spool.adopt() if spool is not None else ():
             chunk = Chunk(0, 0, segment)
@@ -112,6 +113,32 @@ class Backlog:
         self.queued += len(records)
         if len(tail.records) == self._batch_size:
             self.news = True
+        return True
+
+    def put_beside(self, data: bytes) -> bool:
+        """Keep, in the spool too, a record that only joins the newest chunk, as nearly all do; False for others.
+
+        What `put` does, in one piece.
+        """
+        tail = self._tail
+        if tail is None or (segment := tail.segment) is None or not self._spools_all:
+            return False
+        length = len(data)
+        text_bytes, held_bytes = tail.text_bytes + length, self.held_bytes + length + OVERHEAD_BYTES
+        if (
+            not 0 < len(tail.records) < self._batch_size - 1
+            or text_bytes > self.batch_bytes
+            or held_bytes > self._max_bytes
+            or not segment.append(data)
+        ):
+            return False
+        tail.records.append(data)
+        tail.text_bytes = text_bytes
+        tail.held_bytes += length + OVERHEAD_BYTES
+        tail.end, tail.upto = segment.end, segment.count
+        self.held_bytes = held_bytes
+        self.queued += 1
+        self.accepted += 1
         return True
 
     def _put_with_spool(self, spool: Spool, data: bytes, size: int) -> bool:

@@ -24,6 +24,9 @@ INLET_RECORD_BYTES: Final = 2048
 INLET_BYTES: Final = INLET_RECORDS * (INLET_RECORD_BYTES + OVERHEAD_BYTES)
 
 
+_suspects, _me = inside_sink.threads, threading.get_ident
+
+
 class Intake:
     """Puts records into the backlog, from any thread. `lock` is that of the backlog, `wake` has it sent.
 
@@ -41,10 +44,11 @@ class Intake:
         self._inlet: deque[bytes] = deque()
         self._inlet_limit = min(INLET_RECORDS, batch_size)
         self._is_open = False  # the inlet
+        self._opens = backlog.takes_many(0)
 
     def put(self, data: bytes) -> None:
         """Queue one record, or count it as lost."""
-        if inside_sink.threads and (reason := inside_sink.why_lost()):
+        if _suspects and (_me() in _suspects or inside_sink.ENDING in _suspects) and (reason := inside_sink.why_lost()):
             self._lose_now(reason)
         elif self._is_open and len(data) <= INLET_RECORD_BYTES:
             inlet = self._inlet
@@ -52,8 +56,23 @@ class Intake:
             # The second look is for whoever closed the inlet meanwhile, and has brought in what was there before.
             if len(inlet) >= self._inlet_limit or not self._is_open:
                 self._put_under_lock(None)
-        else:
+        elif self._opens or not self._put_spooled(data):
             self._put_under_lock(data)
+
+    def _put_spooled(self, data: bytes) -> bool:
+        """What `_put_under_lock` does where there is a spool and nothing to decide; False, and nothing, elsewhere."""
+        with self._lock:
+            if self.putting or self.closed or self._inlet:
+                return False
+            self.putting = True
+            try:
+                if not self._backlog.put_beside(data):
+                    return False
+            finally:
+                self.putting = False
+        if self._inlet:  # a signal handler came between
+            self._put_under_lock(None)
+        return True
 
     def _put_under_lock(self, data: bytes | None) -> None:
         with self._lock:
@@ -73,7 +92,7 @@ class Intake:
                         self._put_anyway(data)
                 if self._inlet:
                     self._bring_in()
-                self._is_open = backlog.takes_many(INLET_BYTES) and self._may_open()
+                self._is_open = self._opens and backlog.takes_many(INLET_BYTES) and self._may_open()
                 news = backlog.news
                 if news:
                     backlog.news = False

@@ -30,6 +30,10 @@ FRAME: Final = struct.Struct("<II")
 """In front of each record: its length and its CRC-32, as in Vector's disk buffers; a length of 0 is the end."""
 
 
+FRAME_BYTES: Final = FRAME.size
+_pack_frame, _crc32 = FRAME.pack, zlib.crc32
+
+
 class Segment:
     """Append-only, of fixed size, locked while its process lives: a file that nobody locks is a dead process's.
 
@@ -86,11 +90,11 @@ class Segment:
 
     def append(self, data: bytes) -> bool:
         """Keep the record; False when the file has no room for it."""
-        start = self.end
-        end = start + FRAME.size + len(data)
-        if end > self.size or self._map is None:
+        start, length, mapped = self.end, len(data), self._map
+        end = start + FRAME_BYTES + length
+        if end > self.size or mapped is None:
             return False
-        self._map[start:end] = FRAME.pack(len(data), zlib.crc32(data)) + data
+        mapped[start:end] = _pack_frame(length, _crc32(data)) + data
         self.end = end
         self.count += 1
         return True
@@ -126,7 +130,7 @@ class Segment:
                 return
             data = bytes(content[at : at + length])
             at += length
-            yield start + at, place, data if zlib.crc32(data) == checksum else None
+            yield start + at, place, data if _crc32(data) == checksum else None
             place += 1
 
     def sync(self) -> None:
