@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -104,6 +106,24 @@ def test_a_batch_that_is_too_large_goes_in_pieces(protocol, http):
     assert sorted(taken) == sorted(MESSAGES)
 
 
+def test_a_service_that_answers_before_it_has_read_all_is_heard(make_batch):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(
+                    b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                )  # then a reset: bytes are unread
+
+        service = threading.Thread(target=answer)
+        service.start()
+        with pytest.raises(TooLargeError):
+            sinks.HttpSink(f"http://127.0.0.1:{listener.getsockname()[1]}").send(make_batch("x" * 20_000_000), "b", 20)
+        service.join()
+
+
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])
 def test_a_body_may_be_compressed(protocol, http, compression, make_batch):
     make, taken = protocol
@@ -139,6 +159,8 @@ def test_one_connection_is_kept_and_not_used_by_a_forked_child(protocol, http, m
         ("soon", 0),
         (None, 0),
         ("-3", 0),
+        ("nan", 0),
+        ("inf", 600),
         ("1e9", 600),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
         ("Fri, 01 Jan 2100 00:00:00 GMT", 600),

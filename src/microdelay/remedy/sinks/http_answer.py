@@ -63,4 +63,4 @@ def pause_s(retry_after: str | None) -> float:
             pause = parsedate_to_datetime(retry_after).timestamp() - time.time()
         except (TypeError, ValueError):
             return 0.0
-    return min(max(pause, 0.0), MAX_RETRY_AFTER_S)
+    return min(pause, MAX_RETRY_AFTER_S) if pause > 0.0 else 0.0  # "nan" is not

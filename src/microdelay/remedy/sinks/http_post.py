@@ -6,6 +6,7 @@ import http.client
 import ssl
 from base64 import b64encode
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from http.client import HTTPConnection
 from time import monotonic
@@ -92,7 +93,8 @@ class HttpPost:
             if connection.sock is None:
                 connection.connect()
             connection.sock.settimeout(max(deadline - monotonic(), 0.001))
-            connection.request("POST", self._target, body, {**self._headers, **headers})
+            with suppress(BrokenPipeError, ConnectionResetError):  # a service may answer before it has read all: 413
+                connection.request("POST", self._target, body, {**self._headers, **headers})
             response = connection.getresponse()
             reply = response.read(MAX_REPLY_BYTES)
             if response.length and len(reply) < MAX_REPLY_BYTES:
