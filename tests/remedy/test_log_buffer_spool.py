@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import signal
@@ -209,13 +210,18 @@ def test_files_of_others_and_unfinished_ones(service, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "0.spool").write_text("not a segment")
     (tmp_path / "1.spool").write_bytes(b"")
-    Segment.create(tmp_path, 1 << 12).let_go()
-    [half_made] = [path for path in tmp_path.glob("*.spool") if len(path.name) > 10]
-    half_made.rename(half_made.with_suffix(".new"))
+    for name in ("killed.new", "killed-while-allocating.new", "being-made.new", "just-begun.new"):
+        (tmp_path / name).write_bytes(b"MDSPOOL1" if name == "killed.new" else bytes(100))
+        if name != "just-begun.new":
+            os.utime(tmp_path / name, (0, 0))
+    maker = os.open(tmp_path / "being-made.new", os.O_RDWR)
+    fcntl.flock(maker, fcntl.LOCK_EX)
     with LogBuffer(service.url, spool=tmp_path) as buffer:
         buffer.log("one")
     assert service.messages == ["one"]
-    assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", "0.spool", "1.spool"}
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"notes.txt", "0.spool", "1.spool", "being-made.new", "just-begun.new"}
+    os.close(maker)
 
 
 # -- disks

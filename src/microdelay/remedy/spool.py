@@ -56,9 +56,7 @@ class Spool:
                 self._segments.add(segment)
                 yield segment
         for path in self._directory.glob(f"*{UNFINISHED}"):
-            unfinished = Segment.adopt(path)
-            if unfinished is not None:
-                unfinished.remove()
+            Segment.remove_unfinished(path)
 
     @property
     def disk_bytes(self) -> int:

@@ -17,6 +17,9 @@ SUFFIX: Final = ".spool"
 UNFINISHED: Final = ".new"
 """Ends the name of a file that is being made: nothing in it counts yet."""
 
+UNLOCKED_S: Final = 5.0
+"""A file that is being made may be without a lock for some µs; one that is so for longer has lost its maker."""
+
 MAGIC: Final = b"MDSPOOL1"
 HEADER: Final = struct.Struct("<8s16sQQ")
 """Magic, id, and how far records are settled: the offset behind the last one, and how many they are."""
@@ -87,6 +90,18 @@ class Segment:
             pass
         os.close(fd)
         return None
+
+    @staticmethod
+    def remove_unfinished(path: Path) -> None:
+        """Remove a file whose maker died; it may not even have a header."""
+        with suppress(OSError):  # locked by its maker, or gone
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                if time.time() - os.fstat(fd).st_mtime > UNLOCKED_S:
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    path.unlink()
+            finally:
+                os.close(fd)
 
     def append(self, data: bytes) -> bool:
         """Keep the record; False when the file has no room for it."""
