@@ -561,7 +561,7 @@ def test_forks_while_threads_log_hang_no_child(service):
     for thread in threads:
         thread.start()
     try:
-        for number in range(10):
+        for number in range(40):
             child = os.fork()
             if child == 0:
                 buffer.log("child", number=number)
@@ -572,7 +572,7 @@ def test_forks_while_threads_log_hang_no_child(service):
         for thread in threads:
             thread.join()
         buffer.close()
-    assert sorted(record["number"] for record in service.records if record["message"] == "child") == list(range(10))
+    assert sorted(record["number"] for record in service.records if record["message"] == "child") == list(range(40))
 
 
 def log_in_child(buffer: LogBuffer) -> None:
