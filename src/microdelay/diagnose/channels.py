@@ -106,12 +106,21 @@ def _shared(one: Span, at: Receiver | None, two: Span, other: Receiver | None) -
 
 def _statements(unit: Unit) -> list[Span]:
     """Give the statements of a call that tell whether it shares a connection; one for each place is enough."""
-    found = {
-        span.site: span
-        for span in unit.spans
-        if span.kind == DB and str(span.attributes.get("db.system.name", "")) not in CONCURRENT_SYSTEMS
-    }
+    found = {span.site: span for span in unit.spans if span.kind == DB and _takes_one(span)}
     return list(found.values())
+
+
+def _takes_one(span: Span) -> bool:
+    """Tell whether what runs a statement runs one at a time: a connection, or a pipeline that watches keys."""
+    if str(span.attributes.get("db.system.name", "")) not in CONCURRENT_SYSTEMS:
+        return True
+    parsed = module(span.site.file) if span.site is not None else None
+    node = parsed.expression(span.site) if parsed is not None and span.site is not None else None
+    call = without_await(node) if node is not None else None
+    if parsed is None or not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)):
+        return False
+    name = apart.dotted(call.func.value).rpartition(".")[2]
+    return any(made.endswith(".pipeline") for made in apart.made_as(parsed, name))
 
 
 def receiver_of(unit: Unit, span: Span) -> Receiver | None:

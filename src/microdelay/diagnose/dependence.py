@@ -145,7 +145,14 @@ def _combined(case: Case, pairs: Sequence[Pair], static: Verdict, at_once: bool)
         return Verdict(DEPENDENT, (written,))
     if static.verdict == UNKNOWN:
         return static
-    doubt = flowed or _shared(first, second) or _paced(first, second) or _seen(case, pairs) or _retried(case, pairs)
+    doubt = (
+        flowed
+        or _forbids(first)
+        or _shared(first, second)
+        or _paced(first, second)
+        or _seen(case, pairs)
+        or _retried(case, pairs)
+    )
     if doubt:
         return doubt
     return Verdict(INDEPENDENT, (*static.evidence, *_named(pairs)))
@@ -248,6 +255,22 @@ def _reads(unit: Unit) -> Reads | None:
         if parsed is not None and body is not None:
             reads = (reads or Reads()) | reads_of(parsed, body)
     return reads
+
+
+def _in_functions(first: Unit, second: Unit) -> Verdict | None:
+    """What the functions below two calls say, whatever the answer, of why one comes after the other."""
+    return _forbids(first) or _shared(first, second) or _paced(first, second)
+
+
+def _forbids(first: Unit) -> Verdict | None:
+    """A function below the first call that may forbid what would follow."""
+    for call in first.path:
+        parsed, body = module(call.file), _body(call)
+        found = apart.forbidding(parsed, body) if parsed is not None and body is not None else None
+        if found is not None:
+            why = f"{call.function} may forbid in line {found.lineno} what comes after it"
+            return Verdict(UNKNOWN, (why,))
+    return None
 
 
 def _shared(first: Unit, second: Unit) -> Verdict | None:

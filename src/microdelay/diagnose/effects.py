@@ -27,11 +27,25 @@ READ_STATEMENTS = (
 """What an SQL statement that changes nothing begins with; a commit is judged by what it ends."""
 
 _CHANGING = re.compile(
-    r"\b(INSERT|UPDATE|DELETE|MERGE|NEXTVAL|SETVAL|pg_(try_)?advisory\w*|GET_LOCK|INTO\s+(?!@)\w+\s+FROM)\b|"
+    r"\b(INSERT|UPDATE|DELETE|MERGE|NEXTVAL|SETVAL|pg_(try_)?advisory\w*|pg_notify|set_config|GET_LOCK|INTO\s+(?!@)\w+\s+FROM)\b|"
     r"\bFOR\s+(NO\s+KEY\s+)?(UPDATE|SHARE)\b|^PRAGMA\s+\w+\s*=",
     re.IGNORECASE,
 )
 """What a statement that begins like one that reads may change all the same, or lock."""
+
+_FUNCTION = re.compile(r"^SELECT\s+(?:\*\s+FROM\s+)?([\w.]+)\s*\((?!.*\bFROM\b)", re.IGNORECASE | re.DOTALL)
+"""A statement that is nothing but the call of a function."""
+
+_READING_FUNCTION = re.compile(
+    r"(^|\.)_?((get|fetch|find|list|search|match|query|lookup|count|is|has|json|to|date|array|current|pg|gen|uuid)_?\w*|"
+    r"jsonb\w*|now|version|generate_series|unnest|coalesce|sum|max|min|avg|exists|lower|upper|length|char_length|random|"
+    r"clock_timestamp|statement_timestamp|transaction_timestamp|last_insert_\w+|database|schema|user|connection_id|"
+    r"sqlite_version|string_agg|cast|concat\w*|md5|sha\d*|encode|decode|row_to_json|greatest|least|round|abs|ceil|floor|"
+    r"set_size|similarity|substring|substr|trim|replace|strftime|datetime|julianday|typeof|changes|total_changes|"
+    r"row_count|found_rows|sleep|benchmark)$",
+    re.IGNORECASE,
+)
+"""Functions of databases that change nothing, or say so by their name; what another one does, a query does not tell."""
 
 READ_COMMANDS = frozenset({
     "PIPELINE", "GET", "MGET", "GETRANGE", "STRLEN", "EXISTS", "TTL", "PTTL", "TYPE", "KEYS", "SCAN", "RANDOMKEY",
@@ -76,7 +90,10 @@ def writes(span: Span) -> bool:
     text = str(span.attributes.get("db.query.text", "")).lstrip().upper()
     if text.startswith(CLEANING):
         return False
-    return bool(text) and (not text.startswith(READ_STATEMENTS) or bool(_CHANGING.search(text)))
+    if not text.startswith(READ_STATEMENTS) or _CHANGING.search(text):
+        return bool(text)
+    function = _FUNCTION.match(text)
+    return function is not None and not _READING_FUNCTION.search(function[1])
 
 
 def is_turn(span: Span | Shape) -> bool:

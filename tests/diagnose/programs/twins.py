@@ -460,11 +460,24 @@ class dependent_guard:
         return two
 
 
-class independent_guard:
+class dependent_forbidding:
     def check(self, n):
         reply = get(f"/allowed/{n}")
         if not reply["ok"]:
             raise PermissionError(n)
+        return reply
+
+    def run(self, n):
+        one = self.check(n)
+        two = get(f"/two/{n}")
+        return one, two
+
+
+class independent_guard:
+    def check(self, n):
+        reply = get(f"/allowed/{n}")
+        if not reply["ok"]:
+            raise RuntimeError(n)
         return reply
 
     def run(self, n):

@@ -6,7 +6,16 @@ import ast
 from collections.abc import Iterator
 from functools import lru_cache
 
-from microdelay.diagnose.dataflow.names import IN_ORDER, KEEPING_APART, PACING, PAUSING, POOLS, TRACING
+from microdelay.diagnose.dataflow.names import (
+    FORBIDDING,
+    IN_ORDER,
+    KEEPING_APART,
+    PACING,
+    PAUSING,
+    POOLS,
+    STATUS,
+    TRACING,
+)
 from microdelay.diagnose.dataflow.source import FUNCTIONS, LOOPS, Module, names_bound, without_await
 
 
@@ -28,7 +37,20 @@ def keeps_apart(module: Module, head: ast.expr) -> bool:
     if isinstance(head, ast.Call):
         return any(paces(module, function) for function in meant(module, head.func))
     name = dotted(head).rpartition(".")[2]
-    return bool(name) and any(KEEPING_APART.search(made) for made in made_as(module, name))
+    made = made_as(module, name)
+    if any(KEEPING_APART.search(each) for each in made):
+        return True
+    classes = [each.rpartition(".")[2] for each in made] or _entered(module)
+    return bool(name) and any(
+        paces(module, function) for each in classes for function in meant(module, ast.Name(each, ast.Load()))
+    )
+
+
+@lru_cache(512)
+def _entered(module: Module) -> list[str]:
+    """Give the classes of a module that a `with` may enter."""
+    methods = [each for name in ("__enter__", "__aenter__") for each in module.functions.get(name, ())]
+    return [around.name for each in methods if isinstance(around := module.parents[each], ast.ClassDef)]
 
 
 def on_purpose(module: Module, node: ast.expr) -> bool:
@@ -85,6 +107,29 @@ def ordered_by(module: Module, first: ast.AST, second: ast.AST) -> str:
             if IN_ORDER.search(text) and not TRACING.search(text):
                 return text
     return ""
+
+
+def forbidding(module: Module, body: ast.AST) -> ast.Raise | None:
+    """Give the exception by which a function forbids what would follow it; None where it has none."""
+    return next((each for each in ast.walk(body) if isinstance(each, ast.Raise) and forbids(module, each)), None)
+
+
+def forbids(module: Module, node: ast.Raise) -> bool:
+    """Tell whether an exception says that something is not to be done; that a request was refused is a failure."""
+    said = [ast.unparse(each) for each in ast.walk(node) if isinstance(each, (ast.Constant, ast.Attribute))]
+    if not FORBIDDING.search(" ".join([raised(node), *(each for each in said if each[:1] not in "'\"")])):
+        return False
+    for around in module.ancestors(node):
+        if isinstance(around, ast.If):
+            return not any(STATUS.search(dotted(each)) for each in ast.walk(around.test))
+        if isinstance(around, (ast.ExceptHandler, *FUNCTIONS)):
+            return False
+    return False
+
+
+def raised(node: ast.Raise) -> str:
+    """Give the name of the exception that is raised, "" for one that is raised again."""
+    return dotted(node.exc.func if isinstance(node.exc, ast.Call) else node.exc) if node.exc is not None else ""
 
 
 def attempts(module: Module, block: ast.With | ast.AsyncWith, head: ast.expr) -> bool:
@@ -170,6 +215,9 @@ def _made_as(module: Module) -> dict[str, list[str]]:
             for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
                 if name := dotted(target).rpartition(".")[2]:
                     found.setdefault(name, []).append(text)
+        elif isinstance(node, ast.withitem) and isinstance(node.context_expr, ast.Call) and node.optional_vars:
+            if name := dotted(node.optional_vars):
+                found.setdefault(name, []).append(ast.unparse(node.context_expr.func))
         elif isinstance(node, ast.arg) and node.annotation is not None:
             found.setdefault(node.arg, []).append(ast.unparse(node.annotation))
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,8 +13,11 @@ from microdelay.diagnose.dataflow.names import (
     BY_NAME,
     CALLING,
     CHECKING,
+    FILES,
     LOGGING,
+    OPENING,
     READING,
+    TAKING_OUT,
     WELL_KNOWN,
 )
 from microdelay.diagnose.dataflow.source import (
@@ -82,6 +85,8 @@ def _mentions(body: Body) -> tuple[set[str], set[str], bool]:
             if isinstance(node.ctx, ast.Load):
                 attributes.add(node.attr)
                 dynamic |= node.attr == "__dict__"
+        elif isinstance(node, ast.Call) and called(node) in OPENING:
+            free.add(FILES)
     for node in ast.walk(body):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             if node.id in ("self", "cls") and node not in looked_up:
@@ -116,7 +121,8 @@ class Write:
 def shared_writes(module: Module, bodies: Iterable[Body]) -> list[Write]:
     """Give the attributes of parameters and shared objects, and the shared names, that functions write.
 
-    What is written only where it was found missing (a client made on first use) does not count.
+    So is what they take the next one of. What is written only where it was found missing (a client made on first use)
+    does not count.
     """
     found: list[Write] = []
     for body in bodies:
@@ -131,11 +137,24 @@ def shared_writes(module: Module, bodies: Iterable[Body]) -> list[Write]:
                 if names_bound(node) & bound:
                     continue
                 name = node.attr
+            elif isinstance(node, ast.Call) and (name := _taken_from(node, bound | set(parameters(body)))):
+                pass
             else:
                 continue
             if not _made_on_first_use(module, node, name):
                 found.append(Write(name, node.lineno))
     return found
+
+
+def _taken_from(node: ast.Call, own: Collection[str]) -> str:
+    """Give the name of something shared from which a call takes the next one: `next(self.numbers)`, `free.pop()`."""
+    is_next = isinstance(node.func, ast.Name) and node.func.id == "next" and bool(node.args)
+    source: ast.expr | None = node.args[0] if is_next else None
+    if isinstance(node.func, ast.Attribute) and node.func.attr in TAKING_OUT:
+        source = node.func.value
+    if isinstance(source, ast.Attribute):
+        return source.attr if path_of(source) and not names_bound(source) & (set(own) - {"self", "cls"}) else ""
+    return source.id if isinstance(source, ast.Name) and source.id not in own else ""
 
 
 def _made_on_first_use(module: Module, node: ast.AST, name: str) -> bool:

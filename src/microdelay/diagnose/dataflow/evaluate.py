@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from microdelay.diagnose.dataflow.apart import dotted, is_pacing, on_purpose
 from microdelay.diagnose.dataflow.callees import Reads, called, hands_on, parameter_of, reads_of
-from microdelay.diagnose.dataflow.keeping import FILES, Keeping, Scope
-from microdelay.diagnose.dataflow.names import OPENING, STOPS_EARLY, TAKES_ALL
+from microdelay.diagnose.dataflow.keeping import Keeping, Scope
+from microdelay.diagnose.dataflow.names import FILES, OPENING, STOPS_EARLY, TAKES_ALL
 from microdelay.diagnose.dataflow.source import COMPREHENSIONS, LOOPS, names_read, without_await
 from microdelay.diagnose.dataflow.taint import (
     ANY_ITEM,
@@ -206,8 +206,8 @@ class Evaluator:
             wanted = on_purpose(self.module, node)
             what = f"`{dotted(node.func)}` in line {node.lineno} keeps the calls apart"
             self.keep_apart(state, f"{what}{'' if wanted else ', perhaps'} on purpose", CARRIES if wanted else MAYBE)
-        files = state.held.get(FILES, CLEAN) if name in OPENING else CLEAN
-        return strongest([function, given, Mark(files.level, "the file" if files.level else "", files.line)])
+        files = state.held.get((FILES,), CLEAN) if name in OPENING else CLEAN
+        return strongest([function, given, Mark(files.level, FILES if files.level else "", files.line)])
 
     def _argument(self, node: ast.Call, number: int, each: ast.expr, state: State) -> Mark:
         """Give the mark of an argument: of the second call, of those parts of it that its functions may read."""

@@ -18,12 +18,9 @@ from microdelay.diagnose.dataflow.callees import (
     may_take,
     reads_of,
 )
-from microdelay.diagnose.dataflow.names import ADDING, BY_NAME, CALLING, LOGGING, READING, WRITING
+from microdelay.diagnose.dataflow.names import ADDING, BY_NAME, CALLING, FILES, LOGGING, READING, WRITING
 from microdelay.diagnose.dataflow.source import FUNCTIONS, Body, Module, names_read, root_name
 from microdelay.diagnose.dataflow.taint import ANY_ITEM, CARRIES, MAYBE, Mark, Path, State, path_of, strongest
-
-FILES: Path = ("<files>",)
-"""Where what is written to a file is kept: whoever opens one may read it."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +125,7 @@ class Keeping:
 
     def _in_arguments(self, arguments: Sequence[tuple[ast.expr, Mark]]) -> None:
         if called(self.node) in WRITING:
-            self._change(FILES)
+            self._change((FILES,))
         for keyword in self.node.keywords:
             if keyword.arg == "file" and (path := path_of(keyword.value)) is not None:  # print(answer, file=out)
                 self._change(path)

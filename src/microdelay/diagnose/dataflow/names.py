@@ -109,3 +109,17 @@ WRITING = names("dump save write write_bytes write_text writelines")
 
 OPENING = names("open read_bytes read_text")
 """Functions that read a file, and so what one of `WRITING` put there."""
+
+FILES = "a file"
+"""Stands for the variable in which what is written to a file is kept: whoever opens one may read it."""
+
+FORBIDDING = re.compile(
+    r"permission|forbidden|unauthori[sz]ed|denied|not_?allowed|not_?entitled|quota|budget|\b40[123]\b", re.IGNORECASE
+)
+"""What is raised where an answer says that what would follow is not to be done at all."""
+
+STATUS = re.compile(r"(^|[._])(status(_?code)?|code|ok|is_success|is_(client_)?error)$")
+"""What tells whether a request failed, and nothing else."""
+
+TAKING_OUT = names("get_nowait pop popitem popleft")
+"""Methods by which something shared gives each caller another thing, in the order in which they come."""

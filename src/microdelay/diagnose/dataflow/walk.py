@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from microdelay.diagnose.dataflow.apart import attempts, dotted, keeps_apart, on_purpose
+from microdelay.diagnose.dataflow.apart import attempts, forbids, keeps_apart, on_purpose, raised
 from microdelay.diagnose.dataflow.evaluate import Evaluator, Try, deciding
 from microdelay.diagnose.dataflow.names import ENDLESS, EXITS, HARMLESS_TESTS, STOPPING
 from microdelay.diagnose.dataflow.source import FUNCTIONS, LOOPS, Loop, names_read, without_await
@@ -116,7 +116,7 @@ class Walk(Evaluator):
 
     def _raise(self, node: ast.Raise, state: State) -> None:
         self.value(node.exc, state)
-        if _stops(node):
+        if self._stops(node):
             for frame in self.loops:
                 self._decide(frame, node, state)
 
@@ -164,11 +164,20 @@ class Walk(Evaluator):
     def _if(self, node: ast.If, state: State) -> State | None:
         test = self.decision(node.test, self.value(node.test, state), "whether the call in line {call}")
         # Where one side can only fail, the other is what goes on if all is well: an error guard decides nothing.
-        guard = _fails(node.body) or _fails(node.orelse)
+        guard = self._fails(node.body) or self._fails(node.orelse)
         self.conditions.append(CLEAN if guard else test)
         after = joined([self.block(node.body, state.copy()), self.block(node.orelse, state)])
         self.conditions.pop()
         return self._leaving(after, test, node.body, node.orelse)
+
+    def _fails(self, block: Sequence[ast.stmt]) -> bool:
+        """Tell whether a block can only end in an exception that says that something failed."""
+        last = block[-1] if block else None
+        return last is not None and ((isinstance(last, ast.Raise) and not self._stops(last)) or _ends_all(last))
+
+    def _stops(self, node: ast.Raise) -> bool:
+        """Tell whether an exception says that all is done or forbidden, rather than that something failed."""
+        return bool(STOPPING.search(raised(node).rpartition(".")[2])) or forbids(self.module, node)
 
     def _leaving(
         self, after: State | None, test: Mark, *blocks: Sequence[ast.stmt], inner: bool = False
@@ -188,7 +197,7 @@ class Walk(Evaluator):
     def _ways_out(self, block: Sequence[ast.stmt], inner: bool = False) -> Iterator[tuple[Control, int]]:
         """Give each way out of a block: out of the function, the loop around it, or this turn of the loop."""
         for node in block:
-            if isinstance(node, ast.Return) or (isinstance(node, ast.Raise) and _stops(node)):
+            if isinstance(node, ast.Return) or (isinstance(node, ast.Raise) and self._stops(node)):
                 yield ("function", 0), node.lineno
             elif isinstance(node, (ast.Break, ast.Continue)) and not inner and self.loops:
                 yield ("loop" if isinstance(node, ast.Break) else "turn", self.loops[-1].number), node.lineno
@@ -359,17 +368,6 @@ def blocks(node: ast.AST) -> list[list[ast.stmt]]:
     found = [getattr(node, name, None) for name in ("body", "orelse", "finalbody")]
     found += [each.body for each in (*getattr(node, "handlers", ()), *getattr(node, "cases", ()))]
     return [block for block in found if isinstance(block, list) and block]
-
-
-def _fails(block: Sequence[ast.stmt]) -> bool:
-    """Tell whether a block can only end in an exception."""
-    return bool(block) and ((isinstance(block[-1], ast.Raise) and not _stops(block[-1])) or _ends_all(block[-1]))
-
-
-def _stops(node: ast.Raise) -> bool:
-    """Tell whether an exception says by its name that all is done, rather than that something failed."""
-    raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
-    return raised is not None and bool(STOPPING.search(dotted(raised).rpartition(".")[2]))
 
 
 def _ends_all(node: ast.stmt) -> bool:
