@@ -28,6 +28,9 @@ PAIRS = [
     ("with an error guard between", INDEPENDENT, "a = first(u)\nif not a:\n    raise ValueError(a)\nb = second(v)"),
     ("with an assert between", INDEPENDENT, "a = first(u)\nassert a, a\nb = second(v)"),
     ("with sys.exit between", INDEPENDENT, "a = first(u)\nif not a:\n    sys.exit(1)\nb = second(v)"),
+    ("a permission", DEPENDENT, "a = first(u)\nif not a:\n    raise PermissionError(a)\nb = second(v)"),
+    ("a permission by its number", DEPENDENT, "a = first(u)\nif a['role'] != 'admin':\n    raise HTTPException(403)\nb = second(v)"),
+    ("a refused request", INDEPENDENT, "r = first(u)\nif r.status_code == 403:\n    raise Forbidden(u)\nb = second(v)"),
     ("a guard the other way round", INDEPENDENT, "a = first(u)\nif a:\n    b = second(v)\nelse:\n    raise E"),
     ("with a checking helper between", INDEPENDENT, "a = first(u)\ncheck_ok(a)\nb = second(v)"),
     ("with an unrelated name made between", INDEPENDENT, "a = first(u)\nx = a['n'] + 1\nb = second(v)"),
@@ -373,6 +376,9 @@ LOOPS = [
 
 FUNCTIONS_BESIDE = [
     # --- functions of the module that keep the answer where the second call finds it
+    ("a limiter of a class", NOT_INDEPENDENT, "class Gate:\n    async def __aenter__(self):\n        await self.free.acquire()", "a = await first(u)\nasync with xs:\n    b = await second(v)"),
+    ("a block of a class that waits for nothing", INDEPENDENT, "class Note:\n    async def __aenter__(self):\n        self.n += 1", "a = await first(u)\nasync with xs:\n    b = await second(v)"),
+    ("a function that reads the file", NOT_INDEPENDENT, "def text():\n    return open('x').read()", "a = first(u)\nPath('x').write_text(a)\nb = second(text())"),
     ("a global that a function sets", NOT_INDEPENDENT, "def remember(v):\n    global T\n    T = v", "remember(first(u))\nb = second(T)"),
     ("a global's item that a function sets", NOT_INDEPENDENT, "def remember(v):\n    C['t'] = v", "remember(first(u))\nb = second(C['t'])"),
     ("a global's attribute that a function sets", NOT_INDEPENDENT, "def remember(v):\n    Config.t = v", "x = remember(first(u))\nb = second(Config.t)"),
