@@ -15,10 +15,12 @@ from microdelay.traces.model import Trace
 
 Seen = Sequence[tuple[Trace, Span]]
 
+Key = tuple[Place, str]
 
-def by_place(seen: Iterable[tuple[Trace, Span]]) -> Mapping[tuple[Place, str], Seen]:
+
+def by_place(seen: Iterable[tuple[Trace, Span]]) -> Mapping[Key, Seen]:
     """Group spans by the user's place and their name; those without a place are left out."""
-    found: dict[tuple[Place, str], list[tuple[Trace, Span]]] = defaultdict(list)
+    found: dict[Key, list[tuple[Trace, Span]]] = defaultdict(list)
     for trace, span in seen:
         if span.site is not None:
             found[span.site, span.name].append((trace, span))

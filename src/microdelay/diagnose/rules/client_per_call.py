@@ -7,13 +7,13 @@ no connection to is connected to anew. One client that is kept does both once.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from microdelay.diagnose import snippet
 from microdelay.diagnose.case import Case
 from microdelay.diagnose.connections import kept_client, opened_in, still_opened
 from microdelay.diagnose.edits import Cost, Replace
-from microdelay.diagnose.evidence import Seen, by_place, folded, ms, times
+from microdelay.diagnose.evidence import Key, Seen, by_place, folded, ms, times
 from microdelay.diagnose.rule import Finding
 from microdelay.spans import REQUESTS, SETUP, Place, Span
 from microdelay.traces.model import Trace
@@ -33,9 +33,10 @@ WORST_SHARE = 0.2
 def find(case: Case) -> Iterable[Finding]:
     """Give each place that constructs again and again, with the connections that this costs."""
     connected = _connected(case)
+    opened = by_place([each for found in connected.values() for each in found])
     for (place, name), seen in by_place(case.spans_of(SETUP)).items():
         if len(seen) >= MIN_TIMES:
-            yield _finding(case, place, name, seen, connected)
+            yield _finding(case, place, name, seen, _requests(seen, connected, opened))
 
 
 def _connected(case: Case) -> dict[int, list[tuple[Trace, Span]]]:
@@ -53,16 +54,24 @@ def _connected(case: Case) -> dict[int, list[tuple[Trace, Span]]]:
     return found
 
 
-def _finding(
-    case: Case, place: Place, name: str, seen: Seen, connected: dict[int, list[tuple[Trace, Span]]]
-) -> Finding:
-    requests = [
+def _requests(seen: Seen, connected: dict[int, list[tuple[Trace, Span]]], opened: Mapping[Key, Seen]) -> Seen:
+    """Give the requests that connect since what makes them is constructed each time.
+
+    They are those of the calls in which it was seen, and all others that connect at the same places: constructing is
+    recorded only where it takes a while.
+    """
+    found = [
         each
         for _, made in seen
         for each in connected.get(made.invocation, ())
         if made.invocation and (each[1].start_ns >= made.end_ns or each[1].end_ns >= made.end_ns)
     ]
-    requests = list({span.id: (trace, span) for trace, span in requests}.values())
+    at = {(each.site, each.name) for _, each in found if each.site is not None}
+    found += [each for key in at for each in opened.get(key, ())]
+    return list({span.id: (trace, span) for trace, span in found}.values())
+
+
+def _finding(case: Case, place: Place, name: str, seen: Seen, requests: Seen) -> Finding:
     opening = [(trace, step) for trace, request in requests for step in opened_in(case, request)]
     client = str(next((span.attributes.get("client") for _, span in requests), ""))
     edits = [Replace(span.activity, span.start_ns, span.end_ns, _cost(span)) for _, span in seen]
