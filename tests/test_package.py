@@ -21,6 +21,7 @@ def test_public_names():
         "MicrodelayError",
         "cached",
         "fan_out",
+        "invalidate_tags",
         "loguru_sink",
         "span",
         "start",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from microdelay.record import trace as trace
     from microdelay.remedy.buffered_handler import BufferedHandler as BufferedHandler
     from microdelay.remedy.cache import cached as cached
+    from microdelay.remedy.cache import invalidate_tags as invalidate_tags
     from microdelay.remedy.fan_out import fan_out as fan_out
     from microdelay.remedy.log_buffer import LogBuffer as LogBuffer
     from microdelay.remedy.loguru_sink import loguru_sink as loguru_sink
@@ -31,6 +32,7 @@ __all__ = [
     "MicrodelayError",
     "cached",
     "fan_out",
+    "invalidate_tags",
     "loguru_sink",
     "span",
     "start",
@@ -50,6 +52,7 @@ __getattr__, __dir__ = lazy(
         "MicrodelayError": "microdelay.errors",
         "cached": "microdelay.remedy.cache",
         "fan_out": "microdelay.remedy.fan_out",
+        "invalidate_tags": "microdelay.remedy.cache",
         "loguru_sink": "microdelay.remedy.loguru_sink",
         "span": "microdelay.record",
         "start": "microdelay.record",

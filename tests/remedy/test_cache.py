@@ -47,7 +47,8 @@ class Calls:
 def clock(monkeypatch) -> Callable[[float], None]:
     """Let time pass for the cache."""
     now = [1000.0]
-    monkeypatch.setattr("microdelay.remedy.cache.monotonic", lambda: now[0])
+    for module in ("cache_function", "cache_coroutine"):
+        monkeypatch.setattr(f"microdelay.remedy.{module}.monotonic", lambda: now[0])
 
     def advance(seconds: float) -> None:
         now[0] += seconds
@@ -64,7 +65,7 @@ def test_the_second_call_is_answered_from_memory():
     assert fetch("a") == fetch("a")
     assert fetch("b") == [("b",), {}]
     assert calls.count == 2
-    assert fetch.stats() == (1, 2, 0, 0, 2)
+    assert fetch.stats()[:5] == (1, 2, 0, 0, 2)
 
 
 def test_none_is_kept():

@@ -1,4 +1,4 @@
-"""Every example in docs/remedies.md and docs/log-buffer.md runs, against a real log service."""
+"""Every example in docs/remedies.md, docs/log-buffer.md and docs/cache.md runs, against a real log service."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLES = [
     example
-    for page in ("remedies.md", "log-buffer.md")
+    for page in ("remedies.md", "log-buffer.md", "cache.md")
     for example in re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
 ]
 

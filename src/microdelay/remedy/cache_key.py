@@ -21,9 +21,15 @@ SCALARS: Final = PLAIN | {int, bool}
 """Types whose values are told apart by value and type: 1 == True."""
 
 
+ALONE: Final = frozenset({str, bytes, int, type(None)})
+"""Types of which a single argument is its own key: other keys are tuples, and no two of these are equal."""
+
+
 def make_key(arguments: Arguments) -> Hashable:
     """The key of positional arguments. Raises `RemedyError` for one that no key can be made of."""
     types = tuple(map(type, arguments))
+    if len(types) == 1 and types[0] in ALONE:
+        return arguments[0]
     if PLAIN.issuperset(types):
         return arguments
     if SCALARS.issuperset(types):
@@ -76,6 +82,7 @@ class Aligner:
         parameters = list(self._signature.parameters.values())
         self._open = any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters)
         self._parameters = parameters
+        self.names = tuple(parameter.name for parameter in parameters)
         positional = sum(p.kind is not p.KEYWORD_ONLY for p in parameters)
         self.whole = positional if positional == len(parameters) and not self._open else -1
         """So many positional arguments need no aligning; -1: there is no such number."""

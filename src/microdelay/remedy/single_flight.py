@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from contextlib import suppress
 from contextvars import ContextVar
 from types import TracebackType
@@ -27,9 +27,10 @@ _groups: Final[weakref.WeakSet[Flights]] = weakref.WeakSet()
 class Flight:
     """A call that is under way, led by the first who asked, and those who wait for its outcome."""
 
-    __slots__ = ("_wakers", "entry", "error", "landed", "traceback", "waits_for")
+    __slots__ = ("_wakers", "entry", "error", "landed", "tags", "traceback", "waits_for")
 
-    def __init__(self) -> None:
+    def __init__(self, tags: tuple[str, ...] = ()) -> None:
+        self.tags = tags
         self.entry: Entry | None = None
         self.error: Exception | None = None
         self.traceback: TracebackType | None = None
@@ -86,6 +87,11 @@ class Flight:
             return not self.landed
 
 
+def leave_all() -> None:
+    """Make the code that follows in this context no part of any flight's work."""
+    _inside.set(())
+
+
 class Leading:
     """Marks the code inside as the work of a flight, which lands when the block is left, come what may."""
 
@@ -111,16 +117,23 @@ class Flights:
         self._by_key: dict[Hashable, Flight] = {}
         _groups.add(self)
 
-    def join(self, key: Hashable) -> tuple[Flight | None, bool]:
+    def join(self, key: Hashable, tags: tuple[str, ...] = ()) -> tuple[Flight | None, bool]:
         """The flight for `key` and whether the caller is to lead it; None if waiting for it would never end.
 
         Call it with `lock` held.
         """
         flight = self._by_key.get(key)
         if flight is None:
-            flight = self._by_key[key] = Flight()
+            flight = self._by_key[key] = Flight(tags)
             return flight, True
         return (None if _would_never_end(flight) else flight), False
+
+    def lead(self, key: Hashable, tags: tuple[str, ...]) -> Flight | None:
+        """A flight to lead; None if one is under way. Call it with `lock` held."""
+        if key in self._by_key:
+            return None
+        flight = self._by_key[key] = Flight(tags)
+        return flight
 
     def is_current(self, key: Hashable, flight: Flight) -> bool:
         """Whether nobody has dropped it. Call it with `lock` held."""
@@ -136,6 +149,12 @@ class Flights:
         """Let the next caller start a new one; what this one brings goes to those who wait and is not kept."""
         with lock:
             self._by_key.pop(key, None)
+
+    def drop_tagged(self, tags: Iterable[str]) -> None:
+        """`drop` those that have one of the tags. Call it with `lock` held."""
+        wanted = frozenset(tags)
+        for key in [key for key, flight in self._by_key.items() if not wanted.isdisjoint(flight.tags)]:
+            del self._by_key[key]
 
     def drop_all(self) -> None:
         """`drop` every one."""
