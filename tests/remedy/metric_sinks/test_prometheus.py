@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from microdelay import MetricBuffer
 from microdelay.remedy.metric_sinks import PrometheusTextFile
@@ -61,3 +62,29 @@ def test_a_file_that_cannot_be_written_costs_no_counts(tmp_path, capfd):
         assert metrics.flush()
     assert (folder / "a.prom").read_text().endswith("x_total 2\n")
     assert list(folder.iterdir()) == [folder / "a.prom"], "no temporary file is left"
+
+
+def test_prometheus_itself_can_read_what_is_written(path):
+    with MetricBuffer(PrometheusTextFile(path), flush_interval=3600.0) as metrics:
+        metrics.count("1st orders/ü", 3, **{"customer": 'a"c\\me\n', "__name__": "x", "le": "7", "k:ey": 1})
+        metrics.count("http.requests")
+        metrics.count("http_requests", 2)  # the same name there
+        metrics.gauge("depth", -1.5, **{"a.b": 1})
+        metrics.gauge("depth", 4, a_b=1)
+        metrics.gauge("load", 1)
+        metrics.observe("load", 2.0)  # another kind
+        for value in (-3.0, 0.0, 1e-300, 1e300, 5.0):
+            metrics.observe("latency", value, le="mine", route="/x")
+    samples = {
+        (sample.name, *sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(path.read_text())
+        for sample in family.samples
+    }
+    labels = ("customer", 'a"c\\me\n'), ("exported___name__", "x"), ("exported_le", "7"), ("k_ey", "1")
+    assert samples["_1st_orders___total", *labels] == 3
+    assert samples["http_requests_total",] == 3
+    assert samples["depth", ("a_b", "1")] == 4
+    assert (samples["load",], samples["load_histogram_count",]) == (1, 1)
+    buckets = [value for (name, *_), value in samples.items() if name == "latency_bucket"]
+    assert buckets == sorted(buckets)
+    assert buckets[-1] == samples["latency_count", ("exported_le", "mine"), ("route", "/x")] == 5

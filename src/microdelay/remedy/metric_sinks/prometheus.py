@@ -7,7 +7,7 @@ import os
 import re
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -25,7 +25,7 @@ class PrometheusTextFile:
 
     Prometheus wants totals since the start of the process, not of an interval: they are kept here. The file is
     replaced as a whole, so that nobody reads a half; each process needs a file of its own. What may not be in a name
-    becomes `_`, and sums end in `_total`.
+    becomes `_`, and sums end in `_total`; series that are the same then are added up.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -34,8 +34,9 @@ class PrometheusTextFile:
 
     def send(self, snapshot: MetricSnapshot, timeout_s: float) -> None:
         """Add it to the totals, and write them. Raises OSError, and then has not added it."""
-        so_far = _copy(self._so_far)
-        so_far.merge(_copy(snapshot))
+        so_far = MetricSnapshot(self._so_far.start_ns, self._so_far.end_ns)
+        for part in (self._so_far, snapshot):
+            so_far.merge(_translated(part))
         _replace(self._path, "".join(_text(so_far)))
         self._so_far = so_far
 
@@ -44,12 +45,28 @@ class PrometheusTextFile:
         self._so_far = MetricSnapshot(0, 0)
 
 
-def _copy(snapshot: MetricSnapshot) -> MetricSnapshot:
-    histograms = {}
+def _translated(snapshot: MetricSnapshot) -> MetricSnapshot:
+    """A copy with the names that Prometheus allows; those that become the same are one series, as in the file."""
+    copy = MetricSnapshot(snapshot.start_ns, snapshot.end_ns)
+    for series, total in snapshot.sums.items():
+        renamed = _series(series, _name(series.name.removesuffix("_total")) + "_total")
+        copy.sums[renamed] = copy.sums.get(renamed, 0) + total
+    for series, gauge in sorted(snapshot.gauges.items(), key=lambda item: item[1].time_ns):
+        copy.gauges[_series(series, _name(series.name))] = gauge
     for series, histogram in snapshot.histograms.items():
-        histograms[series] = ExponentialHistogram()
-        histograms[series].merge(histogram)
-    return MetricSnapshot(snapshot.start_ns, snapshot.end_ns, dict(snapshot.sums), dict(snapshot.gauges), histograms)
+        copy.histograms.setdefault(_series(series, _name(series.name)), ExponentialHistogram()).merge(histogram)
+    return copy
+
+
+def _series(series: Series, name: str) -> Series:
+    labels = {_label(key): str(value) for key, value in series.attributes}
+    return Series(name, tuple(sorted(labels.items())))
+
+
+def _label(key: str) -> str:
+    """The name of a label; one that is reserved gets the prefix that Prometheus gives to such a one."""
+    label = _name(key).replace(":", "_")
+    return f"exported_{label}" if label == "le" or label.startswith("__") else label
 
 
 def _replace(path: Path, text: str) -> None:
@@ -68,17 +85,22 @@ def _replace(path: Path, text: str) -> None:
 def _text(snapshot: MetricSnapshot) -> Iterator[str]:
     families: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for series, total in snapshot.sums.items():
-        name = _name(series.name.removesuffix("_total")) + "_total"
-        families[name, "counter"].append(f"{name}{_labels(series)} {_number(total)}\n")
+        families[series.name, "counter"].append(f"{series.name}{_labels(series)} {_number(total)}\n")
     for series, gauge in snapshot.gauges.items():
-        name = _name(series.name)
+        name = _free(series.name, "gauge", families)
         families[name, "gauge"].append(f"{name}{_labels(series)} {_number(gauge.value)}\n")
     for series, histogram in snapshot.histograms.items():
-        name = _name(series.name)
+        name = _free(series.name, "histogram", families)
         families[name, "histogram"].extend(_histogram(name, series, histogram))
     for (name, kind), lines in sorted(families.items()):
         yield f"# TYPE {name} {kind}\n"
         yield from lines
+
+
+def _free(name: str, kind: str, families: Collection[tuple[str, str]]) -> str:
+    """The name, or another where a family of another kind has it: a file with both would be refused as a whole."""
+    taken = any((name, other) in families for other in ("counter", "gauge", "histogram") if other != kind)
+    return f"{name}_{kind}" if taken else name
 
 
 def _histogram(name: str, series: Series, histogram: ExponentialHistogram) -> Iterator[str]:
@@ -94,7 +116,7 @@ def _histogram(name: str, series: Series, histogram: ExponentialHistogram) -> It
 
 
 def _labels(series: Series, bound: float | None = None) -> str:
-    told = {_name(key).replace(":", "_"): str(value) for key, value in series.attributes}
+    told = {key: str(value) for key, value in series.attributes}
     if bound is not None:
         told["le"] = _number(bound)
     text = ",".join(f'{key}="{_escaped(value)}"' for key, value in told.items())
