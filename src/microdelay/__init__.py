@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from microdelay.record import start as start
     from microdelay.record import stop as stop
     from microdelay.record import trace as trace
+    from microdelay.remedy.batched import batched as batched
     from microdelay.remedy.buffered_handler import BufferedHandler as BufferedHandler
     from microdelay.remedy.cache import cached as cached
     from microdelay.remedy.cache import invalidate_tags as invalidate_tags
@@ -30,6 +31,7 @@ __all__ = [
     "LogBuffer",
     "MetricBuffer",
     "MicrodelayError",
+    "batched",
     "cached",
     "fan_out",
     "invalidate_tags",
@@ -50,6 +52,7 @@ __getattr__, __dir__ = lazy(
         "LogBuffer": "microdelay.remedy.log_buffer",
         "MetricBuffer": "microdelay.remedy.metric_buffer",
         "MicrodelayError": "microdelay.errors",
+        "batched": "microdelay.remedy.batched",
         "cached": "microdelay.remedy.cache",
         "fan_out": "microdelay.remedy.fan_out",
         "invalidate_tags": "microdelay.remedy.cache",
