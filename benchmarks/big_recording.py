@@ -387,8 +387,8 @@ def write(path: str | Path, traces: int, is_async: bool = False, seed: int = 1) 
             tables = {tag: _tiled(agent, tag, some, starts, factors) for tag in layout.TABLES}
             if number == 1:
                 _first(agent, tables, int(starts[-1]))
-            out.write(layout.json_chunk(layout.PROCESS, ["1-1", number]))
-            out.write(layout.rows_chunk(agent.texts if number == 1 else [], tables))
+            out.write(layout.json_chunk(layout.PROCESS, ["1-1", number, 1]))
+            out.write(layout.chunk(layout.ROWS, layout.rows(agent.texts if number == 1 else [], tables)))
         out.write(layout.json_chunk(layout.SOURCE, {FILE: ASYNC if is_async else SYNC}))
         out.write(layout.json_chunk(layout.DONE, done))
     return traces * SPANS

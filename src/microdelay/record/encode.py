@@ -18,6 +18,7 @@ from microdelay.record.describing.describe import describe
 from microdelay.record.describing.description import Attributes
 from microdelay.record.events import ACTIVITY, END, INVOKE, RETURN, ROOT, SAMPLE, STEP, Event, Label
 from microdelay.record.flow import Flow
+from microdelay.record.tail import Rows
 
 TYPE_CHECKING = False  # that of typing; with the redaction of statements, this would be loaded at each start
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ TOKENS_PER_PLACE = 200
 
 
 class Encoder:
-    """Takes events one by one, and gives them as a chunk."""
+    """Takes events one by one, and gives them as rows."""
 
     def __init__(self) -> None:
         self.files: dict[str, None] = {}
@@ -62,14 +63,13 @@ class Encoder:
         """Take one event that is no span."""
         self._encode[event[0]](self, event)
 
-    def take(self) -> bytes:
-        """Give the chunk of what was added since the last time; b"" where nothing was."""
-        data = b""
+    def take(self) -> Rows | None:
+        """Give what was added since the last time; None where nothing was."""
+        taken = None
         if self._new_texts or any(self._rows.values()):
-            data = layout.rows_chunk(self._new_texts, self._rows)
+            taken = Rows(self._new_texts, {tag: rows for tag, rows in self._rows.items() if rows})
             self._new_texts = []
-            for rows in self._rows.values():
-                rows.clear()
+            self._rows = {tag: [] for tag in layout.TABLES}
         interned = max(len(self._texts), len(self._sites), len(self._shapes), len(self._shared), len(self._values))
         if interned > MAX_INTERNED or self._text_characters > MAX_INTERNED_CHARACTERS:
             self._texts.clear()
@@ -80,7 +80,7 @@ class Encoder:
             self._shared.clear()
             self._values = {0: 0}
             self._tokens_left.clear()
-        return data
+        return taken
 
     def add_span(self, label: Label, start: int, end: int, activity: int, site: Site, extra: Any) -> None:
         """Take one span; its items are those of `events.push_span`."""

@@ -3,12 +3,15 @@
 A recording is `MAGIC`, then chunks: a four-letter tag, the length of the payload, the CRC-32 of tag and payload (both
 little-endian `u32`), and the payload, compressed by zlib. `META`, `SRCE`, `CHLD` and `DONE` hold JSON. `ROWS` holds
 what was queued between two flushes: tables one behind the other, each its tag, its number of rows (`u32`) and its
-columns. A column is a letter for its width (`b`, `h`, `i`, `q`: 1, 2, 4, 8 bytes) and that many signed little-endian
-integers; those named in `DELTAS` hold the first row's value (`i64`), and then differences to the row before. `TEXT`
-stands among the tables with the length of a JSON list of new texts as its number of rows.
+columns. A column is a letter for its width (`b`, `H`, `I`, `Q`: 1, 2, 4, 8 bytes) and that many signed little-endian
+integers, the lowest byte of all of them first, then the next one of all: what is alike is compressed better where it
+stands together. (`h`, `i` and `q`, in recordings of before, are integer behind integer.) Columns named in `DELTAS` hold
+the first row's value (`i64`), and then differences to the row before. `TEXT` stands among the tables with the length of
+a JSON list of new texts as its number of rows.
 Several processes write to one file, batch by batch: `PROC` opens a batch, names its process (the `process` of its
-`META`) and counts its batches, from 1 on; ids count for that process only. `CHLD` lists the Python children that were
-started.
+`META`), counts its batches, from 1 on, and says how many of them this one stands for; ids count for that process only.
+Of batches behind one another that became one, it bears the last number: what is left of them, should the process be
+killed meanwhile, does not go on from there. `CHLD` lists the Python children that were started.
 A chunk that is cut or damaged costs the rest of its process; the next `PROC` goes on. All before it is valid.
 """
 
@@ -31,6 +34,8 @@ ROWS, TEXT = b"ROWS", b"TEXT"
 TABLE = struct.Struct("<4sI")
 FIRST = struct.Struct("<q")
 WIDTHS = {"b": 1, "h": 2, "i": 4, "q": 8}
+PLANES = {code.upper(): width for code, width in WIDTHS.items() if width > 1}
+"""Letters of columns whose bytes stand in planes."""
 
 TABLES: dict[bytes, tuple[str, ...]] = {
     # a shape adds to the attributes of the `first` of its name, where that is not 0
@@ -84,10 +89,13 @@ THOROUGH_BYTES = 32 * 1024
 """A payload up to here is compressed as well as it goes, in 1 ms: a recording with few spans is made of such ones. More
 comes of a program in a hurry, and is compressed fast."""
 
+FAST, THOROUGH, BEST = 1, 6, 9
+"""Levels of zlib; the last one is for what is compressed once more, and takes 5 % less room than the second."""
 
-def chunk(tag: bytes, payload: bytes) -> bytes:
-    """Frame one payload."""
-    packed = zlib.compress(payload, 6 if len(payload) <= THOROUGH_BYTES else 1)
+
+def chunk(tag: bytes, payload: bytes, level: int = 0) -> bytes:
+    """Frame one payload, compressed at a level that is by default chosen by its size."""
+    packed = zlib.compress(payload, level or (THOROUGH if len(payload) <= THOROUGH_BYTES else FAST))
     return HEADER.pack(tag, len(packed), checksum(tag, packed)) + packed
 
 
@@ -105,18 +113,18 @@ def _json(value: object) -> bytes:
     return dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
-def rows_chunk(texts: Sequence[str], tables: Mapping[bytes, Sequence[int]]) -> bytes:
-    """Frame new texts and the rows of tables, each flat: row behind row, in the order of its columns."""
+def rows(texts: Sequence[str], tables: Mapping[bytes, Sequence[int]]) -> bytes:
+    """Give the payload of new texts and the rows of tables, each flat: row behind row, in the order of its columns."""
     parts = []
     if texts:
         text = _json(texts)
         parts += [TABLE.pack(TEXT, len(text)), text]
-    for tag, rows in tables.items():
-        if rows:
+    for tag, flat in tables.items():
+        if flat:
             columns = TABLES[tag]
-            parts.append(TABLE.pack(tag, len(rows) // len(columns)))
-            parts += [_column(name, rows[index :: len(columns)]) for index, name in enumerate(columns)]
-    return chunk(ROWS, b"".join(parts))
+            parts.append(TABLE.pack(tag, len(flat) // len(columns)))
+            parts += [_column(name, flat[index :: len(columns)]) for index, name in enumerate(columns)]
+    return b"".join(parts)
 
 
 def _column(name: str, values: Sequence[int]) -> bytes:
@@ -124,9 +132,12 @@ def _column(name: str, values: Sequence[int]) -> bytes:
     if name in DELTAS:
         first = FIRST.pack(values[0])
         values = list(map(operator.sub, values, chain(values[:1], values)))
-    for code in WIDTHS:
+    for code, width in WIDTHS.items():
         try:
-            return first + code.encode() + array(code, values).tobytes()
+            body = array(code, values).tobytes()
         except OverflowError:
             continue  # the next one is wider
+        if width == 1:
+            return first + b"b" + body
+        return first + code.upper().encode() + b"".join([body[plane::width] for plane in range(width)])
     raise OverflowError(f"{name} is beyond 64 bits")

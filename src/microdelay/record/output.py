@@ -63,6 +63,7 @@ class Output:
         self._fd = _open(path, os.O_CREAT | os.O_TRUNC if create else 0)
         self._identity = _identity(self._fd)
         self._since = time.monotonic()
+        self._end = -1  # of the file when this process had written to it, -1 where others may have written besides
         if not create and not _is_of(path, recording):
             self.close()
             raise OSError(errno.ESTALE, "the recording was replaced by another file", path)
@@ -82,22 +83,63 @@ class Output:
         """Whether the recording goes on in another file."""
         return self._limits.rotates
 
-    def append(self, data: bytes) -> None:
-        """Write a batch. Raises FullError, or OSError if the file cannot be written to."""
+    def append(self, data: bytes) -> bool:
+        """Write a batch, and tell whether it stands right behind the last one of this process.
+
+        Raises FullError, or OSError if the file cannot be written to.
+        """
         self._ensure_open()
         locked = self._lock()
         try:
             limits = self._limits
-            if not limits.rotates and os.fstat(self._fd).st_size + len(data) > limits.max_bytes:
+            size = os.fstat(self._fd).st_size
+            if not limits.rotates and size + len(data) > limits.max_bytes:
                 raise FullError
+            follows = size == self._end
+            self._end = -1
             self._write(data, locked >= 0)
+            if locked >= 0:
+                self._end = size + len(data)
+            return follows
         finally:
             self._unlock(locked)
+
+    def replace(self, length: int, data: bytes) -> bool:
+        """Write a batch over the last `length` bytes, which were appended; tell whether that was possible.
+
+        Not if another process wrote behind them, nor if that took more room. Raises OSError likewise.
+        """
+        if self._end < 0 or len(data) >= length:
+            return False
+        self._ensure_open()
+        locked = self._lock()
+        try:
+            if locked < 0 or os.fstat(self._fd).st_size != self._end:
+                return False
+            start, self._end = self._end - length, -1
+            self._overwrite(start, data)
+            os.ftruncate(self._fd, start + len(data))
+            self._end = start + len(data)
+            return True
+        finally:
+            self._unlock(locked)
+
+    def _overwrite(self, start: int, data: bytes) -> None:
+        flags = fcntl.fcntl(self._fd, fcntl.F_GETFL)
+        fcntl.fcntl(self._fd, fcntl.F_SETFL, flags & ~os.O_APPEND)  # with it, Linux writes to the end whatever is asked
+        try:
+            view = memoryview(data)
+            while view:
+                written = os.pwrite(self._fd, view, start)
+                view, start = view[written:], start + written
+        finally:
+            fcntl.fcntl(self._fd, fcntl.F_SETFL, flags)
 
     def end(self, data: bytes) -> None:
         """Write the last batch, whatever the size of the file. Raises OSError likewise."""
         self._ensure_open()
         locked = self._lock()
+        self._end = -1
         try:
             self._write(data, locked >= 0)
         finally:
@@ -140,7 +182,7 @@ class Output:
                 continue
             if _identity(fd) == self._identity:
                 os.close(self._fd)
-                self._fd = fd
+                self._fd, self._end = fd, -1
                 return
             os.close(fd)
 
@@ -234,7 +276,7 @@ class Output:
 
     def _replace(self, fd: int) -> None:
         os.close(self._fd)
-        self._fd = fd
+        self._fd, self._end = fd, -1
         self._identity = _identity(fd)
         self._since = time.monotonic()
         self.turned = True

@@ -21,6 +21,7 @@ from microdelay.record.output import FullError, Output
 from microdelay.record.sampling import Sampling, Sink
 from microdelay.record.settings import Settings
 from microdelay.record.source import sources
+from microdelay.record.tail import Tail
 from microdelay.record.trouble import stand_aside
 
 FLUSH_SECONDS = 0.5
@@ -89,6 +90,7 @@ class Writer:
     def _begin_file(self) -> None:
         self._said_meta = False
         self._batches = 0
+        self._tail = Tail()
         self._encoder = Encoder()
         self._continuity: Continuity | None = None
         self._sampling: Sampling | None = None
@@ -101,6 +103,7 @@ class Writer:
     def _go_on_in_file(self) -> None:
         self._said_meta = False
         self._batches = 0
+        self._tail = Tail()
         self._encoder = Encoder()
         if self._continuity is not None:
             self._continuity.go_on(self._encoder)
@@ -221,7 +224,7 @@ class Writer:
             encoded += some
             is_over = left <= 0 or time.monotonic() > until or is_asked()
             if encoded >= BATCH or is_over:
-                self._put(self._encoder.take())
+                self._put_rows()
                 encoded = 0
             if is_over:
                 break
@@ -262,22 +265,53 @@ class Writer:
                     break
             if self._sampling is not None:
                 self._sampling.release()
-                self._put(self._encoder.take())
+                self._put_rows()
             self._unwritten += _events(state.queue)
             state.queue.clear()
+            self._merge()
             self._put(self._last({}), whatever_the_size=True)
 
         self._guarded(write)
 
     def _put(self, data: bytes, *, whatever_the_size: bool = False) -> None:
-        """Write a batch; one that fails does not count."""
+        """Write a batch that holds no rows; one that fails does not count."""
         (self._output.end if whatever_the_size else self._output.append)(self._batch(data))
+        self._tail = Tail()
         self._batches += 1
         self._said_meta = True
 
+    def _put_rows(self) -> None:
+        """Write a batch of what was encoded, and now and then the newest ones as one."""
+        rows = self._encoder.take()
+        if rows is None:
+            return
+        payload = rows.payload()
+        is_alone = not self._said_meta or len(payload) > layout.THOROUGH_BYTES
+        if is_alone:
+            self._merge()
+        batch = self._batch(layout.chunk(layout.ROWS, payload))
+        follows = self._output.append(batch)
+        self._batches += 1
+        self._said_meta = True
+        if is_alone or not follows:
+            self._tail = Tail()
+        if not is_alone:
+            self._tail.add(rows, len(payload), len(batch))
+        if self._tail.is_enough:
+            self._merge()
+
+    def _merge(self) -> None:
+        """Put the newest batches into one."""
+        tail, self._tail = self._tail, Tail()
+        if tail.batches > 1:
+            self._output.replace(tail.length, self._opened(self._batches, tail.batches) + tail.merged())
+
     def _batch(self, data: bytes) -> bytes:
-        opened = layout.json_chunk(layout.PROCESS, [self._meta["process"], self._batches + 1])
-        return opened + (b"" if self._said_meta else layout.json_chunk(layout.META, self._meta)) + data
+        said = b"" if self._said_meta else layout.json_chunk(layout.META, self._meta)
+        return self._opened(self._batches + 1) + said + data
+
+    def _opened(self, number: int, count: int = 1) -> bytes:
+        return layout.json_chunk(layout.PROCESS, [self._meta["process"], number, count])
 
     def _opening(self) -> bytes:
         return layout.json_chunk(layout.META, self._meta)

@@ -69,8 +69,7 @@ class Contents:
                     if name in layout.DELTAS:
                         (first,) = layout.FIRST.unpack_from(payload, offset)
                         offset += layout.FIRST.size
-                    width = layout.WIDTHS[chr(payload[offset])]
-                    values = np.frombuffer(payload, f"<i{width}", count, offset + 1).astype(np.int64)
+                    width, values = _column(payload, offset, count)
                     if first is not None:
                         np.cumsum(values, out=values)
                         values += first
@@ -79,6 +78,16 @@ class Contents:
         except (struct.error, LookupError, ValueError):
             where = f"recording has a chunk of a shape unknown here, record again: {self._name}"
             raise RecordingError(where) from None
+
+
+def _column(payload: bytes, offset: int, count: int) -> tuple[int, Ints]:
+    """Give the width and the values of the column that stands at `offset`."""
+    code = chr(payload[offset])
+    if (width := layout.PLANES.get(code, 0)) == 0:
+        width = layout.WIDTHS[code]
+        return width, np.frombuffer(payload, f"<i{width}", count, offset + 1).astype(np.int64)
+    planes = np.frombuffer(payload, np.uint8, width * count, offset + 1).reshape(width, count)
+    return width, np.ascontiguousarray(planes.T).view(f"<i{width}").ravel().astype(np.int64)
 
 
 def _json(payload: bytes, kind: type[T], name: str) -> T:

@@ -99,12 +99,12 @@ class Processes:
         self._made = 1
 
     def turn_to(self, named: Sequence[Any]) -> None:
-        """Go on with a batch of another process: `named` is its key and the batch's number."""
-        if len(named) != 2 or not isinstance(named[1], int):
+        """Go on with a batch of another process: `named` is its key, the batch's number, and how many it stands for."""
+        if not 2 <= len(named) <= 3 or not all(isinstance(each, int) for each in named[1:]):
             named = ("", 0)
-        key, number = named
+        key, number, count = (*named, 1)[:3]
         self.current = self._of(str(key))
-        self.current.is_whole &= number == self.current.batches + 1
+        self.current.is_whole &= number - count == self.current.batches
         self.current.batches = int(number)
 
     def begin(self, meta: dict[str, Any]) -> None:
