@@ -1,4 +1,4 @@
-"""Calls that one call runs beside one another and waits for at once: `await gather(…)`, `await create_task(…)`."""
+"""Calls that one call runs beside one another and waits for: `await gather(…)`, `await create_task(…)`, `to_thread`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from microdelay.spans import Place
+from microdelay.traces.assemble import WORK_LATE_NS
 from microdelay.traces.index import Bools, Index, Ints
 from microdelay.traces.model import Recording
 
@@ -89,7 +90,8 @@ def _are_gathers(recording: Recording, step: Ints, made: Ints) -> Bools:
     right &= lives.parent[made] == steps.activity[of]
     right &= (lives.site[made] == lives.site[first]) & (lives.invocation[made] == lives.invocation[first])
     right &= (lives.created_ns[made] >= steps.start_ns[of]) & (lives.created_ns[made] <= steps.end_ns[of])
-    right &= (lives.end_ns[made] > 0) & (lives.end_ns[made] <= steps.resumed_ns[of])
+    late_ns = np.where(lives.kind.are("work")[made], WORK_LATE_NS, 0)
+    right &= (lives.end_ns[made] > 0) & (lives.end_ns[made] <= steps.resumed_ns[of] + late_ns)
     are: Bools = np.bincount(group, ~right, len(step)) == 0
     return are
 

@@ -23,6 +23,10 @@ from microdelay.traces.search import MIN_SHARE, Found, search, waiting
 LATE_NS = 1_000_000
 """An activity that ends this much after its trace still belongs to it: ends are written a little late."""
 
+WORK_LATE_NS = 10_000_000
+"""The same for a call in a pool's thread: it gives its result first, and may then wait for the interpreter's lock, 5 ms
+at a time (`sys.getswitchinterval`), before it is seen to have ended."""
+
 
 class _Root(NamedTuple):
     """Where one trace begins and ends, and the span that stands for it, if one does."""
@@ -179,11 +183,12 @@ def _trace(recording: Recording, number: int, root: _Root) -> Trace:
         if key in members:
             continue
         # What outlives the trace, such as a pool's threads or a background worker, does not run for it alone.
-        if not ended or ended > end_ns + LATE_NS:
+        if not ended or ended > end_ns + _late_ns(recording, key):
             outliving.append(child)
         else:
             members.add(key)
-            pieces.append(recording.lanes.groups.get(key))
+            rows = recording.lanes.groups.get(key)
+            pieces.append(rows[table.end_ns[rows] <= end_ns + LATE_NS])
             waiting += recording.rows_born_within(key, int(lives.created_ns[child]), end_ns).tolist()
         if not waiting and whole is not None:
             needed = _needed(recording, members, start_ns, end_ns)
@@ -198,6 +203,11 @@ def _trace(recording: Recording, number: int, root: _Root) -> Trace:
     if whole is not None:
         spans = spans.take(spans.id != whole.id)
     return Trace(number, _short(name), activity, start_ns, end_ns, spans, frozenset(members), invocation, whole)
+
+
+def _late_ns(recording: Recording, key: int) -> int:
+    activity = recording.activities.get(key)
+    return WORK_LATE_NS if activity is not None and activity.kind == "work" else LATE_NS
 
 
 def _ordered(table: SpanTable, lanes: Sequence[Ints]) -> Ints:

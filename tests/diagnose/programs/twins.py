@@ -509,6 +509,27 @@ class dependent_queue:
             return account
 
 
+class independent_to_thread:
+    async def run(self, n):
+        one = await asyncio.to_thread(get, f"/one/{n}")
+        two = await asyncio.to_thread(get, f"/two/{n}")
+        return one, two
+
+
+class dependent_to_thread:
+    def look(self, n):
+        self.size = len(get(f"/one/{n}")["next"])
+        return True
+
+    def use(self, n):
+        return get(f"/two/{n}/{self.size}")
+
+    async def run(self, n):
+        one = await asyncio.to_thread(self.look, n)
+        two = await asyncio.to_thread(self.use, n)
+        return one, two
+
+
 class dependent_reduce:
     def run(self, n):
         return functools.reduce(lambda text, word: get(f"/next/{word}?t={text}")["next"], ["a", "b", "c"], str(n))
