@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import logging.config
 import threading
@@ -240,3 +241,26 @@ def test_a_record_of_another_class_makes_its_message_itself(handler, records):
     handler.handle(Braces("shop", logging.INFO, "f.py", 1, "order {}", (7,), None))
     handler.flush()
     assert (records[0]["message"], records[0]["logger"]) == ("order 7", "shop")
+
+
+def test_extra_fields_come_along_whatever_another_handler_left_on_the_record(logger, handler, records):
+    earlier = logging.StreamHandler(io.StringIO())
+    earlier.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    logger.handlers.insert(0, earlier)
+    for number in range(3):
+        logger.info("user %d", number, extra={"city": "Rome"})
+    handler.flush()
+    assert [set(record) for record in records] == [{"time", "message", "level", "logger", "city"}] * 3
+
+
+def test_a_subclass_that_emits_otherwise_does_so_for_every_record(records):
+    class Loud(BufferedHandler):
+        def emit(self, record: logging.LogRecord) -> None:
+            record.msg = record.msg.upper()
+            super().emit(record)
+
+    handler = Loud(records.extend)
+    for _ in range(3):
+        handler.handle(logging.makeLogRecord({"msg": "user"}))
+    handler.close()
+    assert [record["message"] for record in records] == ["USER"] * 3

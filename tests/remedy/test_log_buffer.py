@@ -45,6 +45,32 @@ def test_a_full_batch_goes_without_waiting_for_the_interval(service):
         service.wait_for_records(3)
 
 
+@pytest.mark.parametrize("full", [{"batch_size": 250}, {"batch_bytes": 10_000}], ids=lambda full: next(iter(full)))
+def test_a_full_batch_goes_at_once_when_its_records_come_while_the_worker_sleeps(service, full):
+    with LogBuffer(service.url, flush_interval=NEVER, **full) as buffer:
+        buffer.log("first")
+        buffer.flush()
+        buffer.log("second")
+        while buffer.stats().queued_bytes < 200:  # the worker has seen that a batch was begun, and sleeps again
+            buffer.log("more")
+        for number in range(248):
+            buffer.log("more", number=number)
+        service.wait_for_records(100)
+
+
+def test_what_one_record_has_wrong_costs_none_of_those_that_came_with_it():
+    records: list[dict[str, Any]] = []
+    odd = {"lone": "\ud800", "huge": 2**70, "time": "noon", "message": "text", "nan": math.nan}
+    with LogBuffer(records.extend) as buffer:
+        for number in range(250):
+            buffer.log("step", number=number, **({} if number % 10 else odd))
+    assert [record["number"] for record in records] == list(range(250))
+    assert all(type(record["time"]) is float and record["message"] == "step" for record in records)
+    assert [record.get("time_") for record in records[:2]] == ["noon", None]
+    assert records[0]["huge"] == 2**70
+    assert (records[0]["nan"], records[0]["message_"], records[0]["lone"]) == (None, "text", "\\ud800")
+
+
 def test_the_interval_sends_what_is_there(service):
     with LogBuffer(service.url, flush_interval=0.01) as buffer:
         buffer.log("one")

@@ -90,6 +90,13 @@ class Backlog:
         """Whether records of `size` bytes in all can come without a decision about any of them."""
         return self.spool is None and not self._by_level and self.held_bytes + size <= self._max_bytes
 
+    def left_of_batch(self) -> tuple[int, int]:
+        """How many records, and bytes of text, the newest chunk takes until it is full."""
+        tail = self._tail
+        if tail is None:
+            return self._batch_size, self.batch_bytes
+        return self._batch_size - len(tail.records), self.batch_bytes - tail.text_bytes
+
     def put_many(self, records: list[bytes]) -> bool:
         """Keep all of these if no decision about any of them is needed; otherwise none, and False."""
         text_bytes = sum(map(len, records))

@@ -20,6 +20,8 @@ NAMES_OF_RECORD: Final = frozenset(PLAIN_NAMES) | {"message", "asctime", "taskNa
 """What a `logging.LogRecord` may have of its own; the rest came in as `extra`."""
 
 OUR_FIELDS: Final = frozenset({"level", "logger", "exception", "stack"})
+NOT_EXTRA: Final = NAMES_OF_RECORD | OUR_FIELDS
+MISSING: Final = object()
 NO_FIELDS: Final[dict[str, object]] = {}
 PLAIN_FORMATTER: Final = logging.Formatter()
 PLAIN_FORMATTERS: Final = frozenset({type(None), logging.Formatter})
@@ -38,6 +40,8 @@ class BufferedHandler(logging.Handler):
         self, sink: SinkLike | LogBuffer, level: int | str = logging.NOTSET, **options: Unpack[LogBufferOptions]
     ) -> None:
         super().__init__(level)
+        kind = type(self)
+        self._is_plain = kind.emit is BufferedHandler.emit and kind.filter is logging.Handler.filter
         if isinstance(sink, LogBuffer) and options:
             raise RemedyError(f"the buffer has its options already: {', '.join(options)}")
         self._owns_buffer = not isinstance(sink, LogBuffer)
@@ -59,11 +63,14 @@ class BufferedHandler(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """`logging.Handler.handle` without the handler's lock: the buffer has its own, and holds it for less."""
-        if type(record) is logging.LogRecord and not self.filters and type(self.formatter) in PLAIN_FORMATTERS:
-            data = _plain_json(record)
-            if data is not None and len(data) <= self.buffer.max_record_bytes:
-                self.buffer.put_json(data)
-                return True
+        if (
+            self._is_plain
+            and type(record) is logging.LogRecord
+            and not self.filters
+            and type(self.formatter) in PLAIN_FORMATTERS
+            and _put_plain(self.buffer, record)
+        ):
+            return True
         verdict: object = self.filter(record)
         if isinstance(verdict, logging.LogRecord):  # since 3.12 a filter may replace the record
             record = verdict
@@ -100,33 +107,33 @@ class BufferedHandler(logging.Handler):
             self.buffer.close()
 
 
-def _plain_json(record: logging.LogRecord) -> bytes | None:
-    """What `emit` makes of the record, for those of which that is simple, in a third of the time; None for others."""
+def _put_plain(buffer: LogBuffer, record: logging.LogRecord) -> bool:
+    """What `emit` does, for the records for which that is simple, in a third of the time; False for others."""
     known = record.__dict__
     try:
         message, args = known["msg"], known["args"]
-        if known["exc_info"] or known["exc_text"] or known["stack_info"] or type(message) is not str:
-            return None
+        if type(message) is not str or known["exc_info"] or known["exc_text"] or known["stack_info"]:
+            return False
         if args:
             message %= args
-        if len(known) == len(PLAIN_NAMES):
-            return log_json.encode_plain(
-                {"time": known["created"], "message": message, "level": known["levelname"], "logger": known["name"]}
-            )
-        return _plain_json_with_extra(known, message)
+        fields = {"level": known["levelname"], "logger": known["name"]}
+        if len(known) != len(PLAIN_NAMES) and not _add_extra(fields, known):
+            return False
+        created = known["created"]
     except Exception:  # arguments that do not fit, an attribute that somebody took away
-        return None
+        return False
+    buffer.put_new(created, message, fields)
+    return True
 
 
-def _plain_json_with_extra(known: dict[str, object], message: str) -> bytes | None:
+def _add_extra(fields: dict[str, object], known: dict[str, object]) -> bool:
     extra = dict(islice(known.items(), len(PLAIN_NAMES) - 1, None))
-    if next(iter(extra)) != PLAIN_NAMES[-1]:  # one of its own attributes is gone
-        return None
-    del extra[PLAIN_NAMES[-1]]
-    fields = {"time": known["created"], "message": message, "level": known["levelname"], "logger": known["name"]}
-    if not (NAMES_OF_RECORD.isdisjoint(extra) and OUR_FIELDS.isdisjoint(extra) and "time" not in extra):
-        return None
-    return log_json.encode_plain(fields | extra, extra)
+    if extra.pop(PLAIN_NAMES[-1], MISSING) is MISSING:  # one of the record's own attributes is gone
+        return False
+    extra.pop("message", None)  # what another handler's formatter left
+    extra.pop("asctime", None)
+    fields.update(extra)
+    return NOT_EXTRA.isdisjoint(extra)
 
 
 def holds_lock_of_logging() -> bool:

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable
 from time import monotonic
-from typing import Final
 
-from microdelay.remedy import inside_sink, process_end
-from microdelay.remedy.backlog import OVERHEAD_BYTES, Backlog
+from microdelay.remedy import inside_sink, log_json, process_end
+from microdelay.remedy.backlog import Backlog
+from microdelay.remedy.inlet import INLET_BYTES, INLET_RECORD_BYTES, Inlet
 
-CLOSED, FULL = "closed", "full"
-
-INLET_RECORDS: Final = 200
-"""Records that are handed over without the lock before one call takes it for all of them: what that call pays, some
-20 µs, is beyond p99 then."""
-
-INLET_RECORD_BYTES: Final = 2048
-"""A longer record takes the lock, so that it is known how much memory those that do not can need."""
-
-INLET_BYTES: Final = INLET_RECORDS * (INLET_RECORD_BYTES + OVERHEAD_BYTES)
+CLOSED, FULL, NOT_ENCODABLE = "closed", "full", "not encodable"
 
 
 _suspects, _me = inside_sink.threads, threading.get_ident
@@ -31,38 +21,46 @@ class Intake:
     """Puts records into the backlog, from any thread. `lock` is that of the backlog, `wake` has it sent.
 
     While nothing needs to be decided about a record (there is room, a worker is awake, no spool) it is only appended
-    to an inlet, which is a tenth of the work; whoever holds the lock next brings in what is there.
+    to the inlet, which is a tenth of the work; whoever holds the lock next brings in what is there.
     """
 
     def __init__(
-        self, backlog: Backlog, lock: threading.RLock, wake: Callable[[], None], *, batch_size: int, block_s: float
+        self,
+        inlet: Inlet,
+        backlog: Backlog,
+        lock: threading.RLock,
+        wake: Callable[[], None],
+        *,
+        max_record_bytes: int,
+        block_s: float,
     ) -> None:
-        self._backlog, self._lock, self._wake, self._block_s = backlog, lock, wake, block_s
+        self._inlet, self._backlog, self._lock, self._wake = inlet, backlog, lock, wake
+        self._max_record_bytes, self._block_s = max_record_bytes, block_s
         self._room = threading.Condition(lock)
         self.putting = False
         self.closed = False
-        self._inlet: deque[bytes] = deque()
-        self._inlet_limit = min(INLET_RECORDS, batch_size)
-        self._is_open = False  # the inlet
         self._opens = backlog.takes_many(0)
 
     def put(self, data: bytes) -> None:
         """Queue one record, or count it as lost."""
         if _suspects and (_me() in _suspects or inside_sink.ENDING in _suspects) and (reason := inside_sink.why_lost()):
             self._lose_now(reason)
-        elif self._is_open and len(data) <= INLET_RECORD_BYTES:
+        elif self._inlet.is_open and len(data) <= INLET_RECORD_BYTES:
             inlet = self._inlet
-            inlet.append(data)
-            # The second look is for whoever closed the inlet meanwhile, and has brought in what was there before.
-            if len(inlet) >= self._inlet_limit or not self._is_open:
+            inlet.entries.append(data)
+            if len(inlet.entries) >= inlet.limit or not inlet.is_open:
                 self._put_under_lock(None)
         elif self._opens or not self._put_spooled(data):
             self._put_under_lock(data)
 
+    def bring_in(self) -> None:
+        """Queue what is in the inlet."""
+        self._put_under_lock(None)
+
     def _put_spooled(self, data: bytes) -> bool:
         """What `_put_under_lock` does where there is a spool and nothing to decide; False, and nothing, elsewhere."""
         with self._lock:
-            if self.putting or self.closed or self._inlet:
+            if self.putting or self.closed or self._inlet.entries:
                 return False
             self.putting = True
             try:
@@ -70,7 +68,7 @@ class Intake:
                     return False
             finally:
                 self.putting = False
-        if self._inlet:  # a signal handler came between
+        if self._inlet.entries:  # a signal handler came between
             self._put_under_lock(None)
         return True
 
@@ -78,21 +76,24 @@ class Intake:
         with self._lock:
             if self.putting:  # a signal handler or a finalizer came between: the one below takes this one too
                 if data is not None:
-                    self._inlet.append(data)
+                    self._inlet.entries.append(data)
                 return
             self.putting = True
             backlog = self._backlog
             try:
-                if self._inlet:
+                if self._inlet.entries:
                     self._bring_in()
                 if data is not None:
                     if not self.closed and backlog.put(data):
                         backlog.accepted += 1
                     else:
                         self._put_anyway(data)
-                if self._inlet:
+                if self._inlet.entries:
                     self._bring_in()
-                self._is_open = self._opens and backlog.takes_many(INLET_BYTES) and self._may_open()
+                if self._opens and backlog.takes_many(INLET_BYTES) and self._may_open():
+                    self._inlet.open(*backlog.left_of_batch())
+                else:
+                    self._inlet.is_open = False
                 news = backlog.news
                 if news:
                     backlog.news = False
@@ -103,7 +104,7 @@ class Intake:
 
     def collect(self) -> None:
         """Bring in what is in the inlet. The caller holds the lock."""
-        if self._inlet and not self.putting:
+        if self._inlet.entries and not self.putting:
             self.putting = True
             try:
                 self._bring_in()
@@ -112,7 +113,7 @@ class Intake:
 
     def shut(self) -> None:
         """Have the next record take the lock: it begins a batch, or wakes the worker. The caller holds the lock."""
-        self._is_open = False
+        self._inlet.is_open = False
         self.collect()
 
     def close(self) -> None:
@@ -123,20 +124,23 @@ class Intake:
     @property
     def waiting(self) -> int:
         """Records in the inlet."""
-        return len(self._inlet)
+        return len(self._inlet.entries)
 
     def _may_open(self) -> bool:
         return bool(self._backlog.chunks) and not self.closed and not process_end.is_ending()
 
     def _bring_in(self) -> None:
-        inlet = self._inlet
-        while inlet:
-            records = [inlet.popleft() for _ in range(len(inlet))]
+        entries = self._inlet.entries
+        while entries:
+            some = entries[:]
+            records = log_json.encode_all(some, self._max_record_bytes)
             if not self.closed and self._backlog.put_many(records):
+                del entries[: len(some)]  # after it: what interrupts the encoding, Ctrl-C say, loses none of them
                 self._backlog.accepted += len(records)
-            else:
-                for record in records:
-                    self._put_anyway(record)
+                continue
+            del entries[: len(some)]
+            for record in records:
+                self._put_anyway(record)
 
     def _put_anyway(self, data: bytes) -> None:
         if self.closed:

@@ -8,11 +8,15 @@ import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from threading import get_ident
 from types import TracebackType
 from typing import Final, Literal, Self, TypedDict, get_args
 
 from microdelay.errors import RemedyError
 from microdelay.remedy import log_json
+from microdelay.remedy.inlet import MAX_CHARACTERS, may_wait
+from microdelay.remedy.inside_sink import threads
+from microdelay.remedy.intake import NOT_ENCODABLE
 from microdelay.remedy.log_buffer_stats import LogBufferStats
 from microdelay.remedy.process_end import time_left_s
 from microdelay.remedy.set_aside import SetAside
@@ -113,12 +117,13 @@ class LogBuffer:
             raise RemedyError(f"when_full must be one of {', '.join(get_args(WhenFull))}, not {when_full!r}")
         if when_full == "spill" and spool is None:
             raise RemedyError('when_full="spill" needs a directory: spool="…"')
-        self.max_record_bytes = max_record_bytes
+        self._max_record_bytes = max_record_bytes
         options = ShipperOptions(
             flush_interval=flush_interval,
             batch_size=batch_size,
             batch_bytes=batch_bytes,
             max_bytes=max_bytes,
+            max_record_bytes=max_record_bytes,
             when_full=when_full,
             block_timeout=block_timeout,
             timeout=timeout,
@@ -133,29 +138,49 @@ class LogBuffer:
 
         kept = SetAside(None if set_aside is None else Path(set_aside), SET_ASIDE_BYTES)
         self._shipper = Shipper(make_sink(sink, headers), options, open_spool, kept)
+        self._inlet = self._shipper.inlet
         # A buffer that nobody holds any more sends what it has, and its thread ends.
         weakref.finalize(self, self._shipper.stop, abandon=False).atexit = False
 
     def log(self, message: str, /, **fields: object) -> None:
         """Queue the record {"time": now, "message": message, **fields}. Never blocks, never raises.
 
-        It is encoded here, so what happens to the fields later does not change it.
+        What happens to the fields later does not change it: what could be changed is encoded here.
         """
         try:
-            self._shipper.put(log_json.encode(time.time(), message, fields, self.max_record_bytes))
+            inlet = self._inlet
+            # Without fields this is not asked of `may_wait`: the call would be a fifth of the whole.
+            waits = len(message) <= MAX_CHARACTERS if type(message) is str and not fields else may_wait(message, fields)
+            if waits and inlet.is_open and not (threads and get_ident() in threads):
+                entries = inlet.entries
+                entries.append((time.time(), message, fields))
+                if len(entries) >= inlet.limit or not inlet.is_open:
+                    self._shipper.bring_in()
+            else:
+                self._shipper.put(log_json.encode(time.time(), message, fields, self._max_record_bytes))
         except Exception:
-            self._shipper.lose("not encodable")
+            self._shipper.lose(NOT_ENCODABLE)
 
     def put(self, time_s: float, message: object, fields: Mapping[str, object], context: str = "") -> None:
         """`log` for a record that has its own time, in unix seconds, and fields encoded once for many (`context`)."""
         try:
-            self._shipper.put(log_json.encode(time_s, message, fields, self.max_record_bytes, context))
+            self._shipper.put(log_json.encode(time_s, message, fields, self._max_record_bytes, context))
         except Exception:
-            self._shipper.lose("not encodable")
+            self._shipper.lose(NOT_ENCODABLE)
 
-    def put_json(self, data: bytes) -> None:
-        """`put` for a record that is encoded already: one JSON object in UTF-8 with `time` and `message`, uncut."""
-        self._shipper.put(data)
+    def put_new(self, time_s: float, message: str, fields: dict[str, object]) -> None:
+        """`put` for a dict that nobody else has."""
+        try:
+            inlet = self._inlet
+            if inlet.is_open and may_wait(message, fields) and not (threads and get_ident() in threads):
+                entries = inlet.entries
+                entries.append((time_s, message, fields))
+                if len(entries) >= inlet.limit or not inlet.is_open:
+                    self._shipper.bring_in()
+            else:
+                self._shipper.put(log_json.encode(time_s, message, fields, self._max_record_bytes))
+        except Exception:
+            self._shipper.lose(NOT_ENCODABLE)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Send what is queued now; whether none of it was left within `timeout` seconds (by default `exit_timeout`).

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import json.encoder
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 MAX_DEPTH: Final = 32
@@ -61,17 +61,25 @@ def _encode_slowly(time_s: float, message: object, fields: Mapping[str, object],
     return data
 
 
-def encode_plain(record: Mapping[str, object], fields: Mapping[str, object] | None = None) -> bytes | None:
-    """The record as it is, however long, if every encoder makes the same of it; None otherwise.
-
-    Its own values are text and numbers that JSON has; what `fields`, a part of it, may be, is looked at.
-    """
-    if _encode_plain is None or (fields and not PLAIN.issuperset(map(type, fields.values()))):
-        return None
-    try:
-        return _encode_plain(record)
-    except Exception:  # a lone surrogate, a number of more than 64 bits
-        return None
+def encode_all(entries: Iterable[tuple[float, str, Mapping[str, object]] | bytes], max_bytes: int) -> list[bytes]:
+    """`encode` for each time, message and fields, all of them of plain types; what is encoded already stays."""
+    records = []
+    for entry in entries:
+        if isinstance(entry, bytes):
+            records.append(entry)
+            continue
+        time_s, message, fields = entry
+        if _encode_plain is not None:
+            try:
+                record = {"time": time_s, "message": message, **fields}
+                data = _encode_plain(record)
+                if len(data) <= max_bytes and len(record) == len(fields) + 2:
+                    records.append(data)
+                    continue
+            except Exception:  # a lone surrogate, a number of more than 64 bits
+                pass
+        records.append(encode(time_s, message, fields, max_bytes))
+    return records
 
 
 def encode_context(fields: Mapping[str, str]) -> str:

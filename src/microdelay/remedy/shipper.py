@@ -10,6 +10,7 @@ from microdelay.remedy import inside_sink, process_end
 from microdelay.remedy.backlog import Backlog, Chunk
 from microdelay.remedy.delivery import Delivery
 from microdelay.remedy.doorbell import Doorbell
+from microdelay.remedy.inlet import Inlet
 from microdelay.remedy.intake import Intake
 from microdelay.remedy.log_buffer_stats import LogBufferStats
 from microdelay.remedy.set_aside import SetAside
@@ -29,6 +30,7 @@ class Shipper:
         self._sink, self._options, self._open_spool = sink, options, open_spool
         self._set_aside = set_aside
         self.exit_timeout = options.exit_timeout
+        self.inlet = Inlet()
         spool = open_spool(False)
         process_end.watch(self)
         self._begin(spool)
@@ -49,8 +51,15 @@ class Shipper:
             spool=spool,
         )
         block_s = options.block_timeout if options.when_full == "block" else 0.0
-        self._intake = Intake(self._backlog, self._lock, self._wake, batch_size=options.batch_size, block_s=block_s)
-        self.put = self._intake.put
+        self._intake = Intake(
+            self.inlet,
+            self._backlog,
+            self._lock,
+            self._wake,
+            max_record_bytes=options.max_record_bytes,
+            block_s=block_s,
+        )
+        self.put, self.bring_in = self._intake.put, self._intake.bring_in
         self._delivery = Delivery(self._sink, options, self._backlog, self._set_aside, self._lock, self._bell)
         self._waiters: list[tuple[int, Callable[[], None]]] = []
         self._wanted = -1  # chunks up to this turn go without waiting for a full batch
@@ -186,6 +195,7 @@ class Shipper:
     def after_fork(self) -> None:
         """In the child: the parent's records stay the parent's, and so do its connection, its files and its locks."""
         closed = self._intake.closed
+        self.inlet.forget()
         if self._backlog.spool is not None:
             self._backlog.spool.let_go()
         self._begin(self._open_spool(True))

@@ -13,6 +13,7 @@ class ShipperOptions:
     batch_size: int
     batch_bytes: int
     max_bytes: int
+    max_record_bytes: int
     when_full: str
     block_timeout: float
     timeout: float
