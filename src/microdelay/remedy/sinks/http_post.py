@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import http.client
 import ssl
 from base64 import b64encode
@@ -20,6 +21,10 @@ from microdelay.remedy.sinks.http_deadline import TimedResponse
 
 MAX_REPLY_BYTES: Final = 4 * 1024 * 1024
 """Of an answer to a batch no more is read; a longer one costs the connection. Bulk services answer for each record."""
+
+
+# Python imports it for the first connection: a process that forks in that moment has a child whose import never ends.
+codecs.lookup("idna")
 
 
 class HttpOptions(TypedDict, total=False):
