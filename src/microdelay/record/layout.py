@@ -89,8 +89,8 @@ THOROUGH_BYTES = 32 * 1024
 """A payload up to here is compressed as well as it goes, in 1 ms: a recording with few spans is made of such ones. More
 comes of a program in a hurry, and is compressed fast."""
 
-FAST, THOROUGH, BEST = 1, 6, 9
-"""Levels of zlib; the last one is for what is compressed once more, and takes 5 % less room than the second."""
+FAST, THOROUGH = 1, 6
+"""Levels of zlib; 9 takes four times as long as 6 to save 0.4 to 5 %."""
 
 
 def chunk(tag: bytes, payload: bytes, level: int = 0) -> bytes:

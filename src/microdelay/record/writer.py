@@ -14,6 +14,7 @@ from typing import Any
 
 from microdelay.record import layout
 from microdelay.record.background import END_SECONDS, Background
+from microdelay.record.batches import Batches
 from microdelay.record.continuity import Continuity
 from microdelay.record.encode import Encoder
 from microdelay.record.events import Label, cpu_now, gatherers, state
@@ -21,7 +22,6 @@ from microdelay.record.output import FullError, Output
 from microdelay.record.sampling import Sampling, Sink
 from microdelay.record.settings import Settings
 from microdelay.record.source import sources
-from microdelay.record.tail import Tail
 from microdelay.record.trouble import stand_aside
 
 FLUSH_SECONDS = 0.5
@@ -61,7 +61,7 @@ class Writer:
         self._done = done
         self._new_locks()
         self._begin_file()
-        self._said_meta = create
+        self._batches.said_meta = create
         self.children: list[dict[str, Any]] = []
         """Python children that were started, to be written."""
         self.look: Callable[[], None] | None = None
@@ -76,7 +76,7 @@ class Writer:
         if create:
             output.append(layout.MAGIC + self._opening())
         elif "token" in meta:  # whose parent waits for a sign
-            self._put(b"")
+            self._batches.put(b"")
 
     def _new_locks(self) -> None:
         self._writing = _thread.allocate_lock()
@@ -85,12 +85,10 @@ class Writer:
 
     def say_again(self) -> None:
         """Write META once more with the next batch: it has changed."""
-        self._said_meta = False
+        self._batches.said_meta = False
 
     def _begin_file(self) -> None:
-        self._said_meta = False
-        self._batches = 0
-        self._tail = Tail()
+        self._batches = Batches(self._output, self._meta)
         self._encoder = Encoder()
         self._continuity: Continuity | None = None
         self._sampling: Sampling | None = None
@@ -101,9 +99,7 @@ class Writer:
             self._sink = self._sampling = Sampling(self._sink, self._settings.sample, self._settings.trace_root)
 
     def _go_on_in_file(self) -> None:
-        self._said_meta = False
-        self._batches = 0
-        self._tail = Tail()
+        self._batches = Batches(self._output, self._meta)
         self._encoder = Encoder()
         if self._continuity is not None:
             self._continuity.go_on(self._encoder)
@@ -202,7 +198,7 @@ class Writer:
         state.queue.clear()
         for with_source in (True, False):
             try:
-                self._put(self._last(why, with_source=with_source), whatever_the_size=True)
+                self._batches.put(self._last(why, with_source=with_source), whatever_the_size=True)
             except OSError as error:
                 stand_aside("write the end", error)
             else:
@@ -224,13 +220,13 @@ class Writer:
             encoded += some
             is_over = left <= 0 or time.monotonic() > until or is_asked()
             if encoded >= BATCH or is_over:
-                self._put_rows()
+                self._batches.put_rows(self._encoder.take())
                 encoded = 0
             if is_over:
                 break
         if self.children:
             listed, self.children = self.children, []
-            self._put(layout.json_chunk(layout.CHILDREN, listed))
+            self._batches.put(layout.json_chunk(layout.CHILDREN, listed))
 
     def _encode(self, count: int) -> int:
         """Encode at least `count` items of the queue, or all, and give how many."""
@@ -265,59 +261,19 @@ class Writer:
                     break
             if self._sampling is not None:
                 self._sampling.release()
-                self._put_rows()
+                self._batches.put_rows(self._encoder.take())
             self._unwritten += _events(state.queue)
             state.queue.clear()
-            self._merge()
-            self._put(self._last({}), whatever_the_size=True)
+            self._batches.merge()
+            self._batches.put(self._last({}), whatever_the_size=True)
 
         self._guarded(write)
-
-    def _put(self, data: bytes, *, whatever_the_size: bool = False) -> None:
-        """Write a batch that holds no rows; one that fails does not count."""
-        (self._output.end if whatever_the_size else self._output.append)(self._batch(data))
-        self._tail = Tail()
-        self._batches += 1
-        self._said_meta = True
-
-    def _put_rows(self) -> None:
-        """Write a batch of what was encoded, and now and then the newest ones as one."""
-        rows = self._encoder.take()
-        if rows is None:
-            return
-        payload = rows.payload()
-        is_alone = not self._said_meta or len(payload) > layout.THOROUGH_BYTES
-        if is_alone:
-            self._merge()
-        batch = self._batch(layout.chunk(layout.ROWS, payload))
-        follows = self._output.append(batch)
-        self._batches += 1
-        self._said_meta = True
-        if is_alone or not follows:
-            self._tail = Tail()
-        if not is_alone:
-            self._tail.add(rows, len(payload), len(batch))
-        if self._tail.is_enough:
-            self._merge()
-
-    def _merge(self) -> None:
-        """Put the newest batches into one."""
-        tail, self._tail = self._tail, Tail()
-        if tail.batches > 1:
-            self._output.replace(tail.length, self._opened(self._batches, tail.batches) + tail.merged())
-
-    def _batch(self, data: bytes) -> bytes:
-        said = b"" if self._said_meta else layout.json_chunk(layout.META, self._meta)
-        return self._opened(self._batches + 1) + said + data
-
-    def _opened(self, number: int, count: int = 1) -> bytes:
-        return layout.json_chunk(layout.PROCESS, [self._meta["process"], number, count])
 
     def _opening(self) -> bytes:
         return layout.json_chunk(layout.META, self._meta)
 
     def _last_of_file(self) -> bytes:
-        return self._batch(self._last({"continued": True}))
+        return self._batches.framed(self._last({"continued": True}))
 
     def _last(self, more: dict[str, Any], *, with_source: bool = True) -> bytes:
         done = layout.json_chunk(layout.DONE, self._facts() | more)
