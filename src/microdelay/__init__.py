@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from microdelay.remedy.cache import cached as cached
     from microdelay.remedy.cache import invalidate_tags as invalidate_tags
     from microdelay.remedy.fan_out import fan_out as fan_out
+    from microdelay.remedy.fan_out import fan_out_map as fan_out_map
+    from microdelay.remedy.fan_out_calls import TimedOut as TimedOut
     from microdelay.remedy.log_buffer import LogBuffer as LogBuffer
     from microdelay.remedy.loguru_sink import loguru_sink as loguru_sink
     from microdelay.remedy.metric_buffer import MetricBuffer as MetricBuffer
@@ -31,9 +33,11 @@ __all__ = [
     "LogBuffer",
     "MetricBuffer",
     "MicrodelayError",
+    "TimedOut",
     "batched",
     "cached",
     "fan_out",
+    "fan_out_map",
     "invalidate_tags",
     "loguru_sink",
     "span",
@@ -52,9 +56,11 @@ __getattr__, __dir__ = lazy(
         "LogBuffer": "microdelay.remedy.log_buffer",
         "MetricBuffer": "microdelay.remedy.metric_buffer",
         "MicrodelayError": "microdelay.errors",
+        "TimedOut": "microdelay.remedy.fan_out_calls",
         "batched": "microdelay.remedy.batched",
         "cached": "microdelay.remedy.cache",
         "fan_out": "microdelay.remedy.fan_out",
+        "fan_out_map": "microdelay.remedy.fan_out",
         "invalidate_tags": "microdelay.remedy.cache",
         "loguru_sink": "microdelay.remedy.loguru_sink",
         "span": "microdelay.record",
