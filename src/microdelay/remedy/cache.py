@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
-from typing import ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from microdelay.errors import RemedyError
 from microdelay.remedy.cache_coroutine import CachedCoroutine
 from microdelay.remedy.cache_function import CachedFunction, all_caches
 from microdelay.remedy.cache_options import Options
+
+if TYPE_CHECKING:
+    from microdelay.remedy.cache_codec import Codec
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,6 +29,10 @@ def cached(
     early_refresh: float = 0,
     negative_ttl: float | None = None,
     tags: Iterable[str] | Callable[..., Iterable[str]] | None = None,
+    backend: str = "memory",
+    prefix: str = "microdelay",
+    version: int | str = 1,
+    codec: Codec | None = None,
 ) -> Callable[[Callable[P, R]], CachedFunction[P, R]]:
     """Decorate a function, a coroutine function or a method to keep its results in memory for `ttl` seconds.
 
@@ -43,6 +50,10 @@ def cached(
     None is kept, if that is another; 0: not at all. `tags` are names under which results are forgotten together:
     texts in which `{name}` stands for an argument, or a function of the arguments.
 
+    `backend` is "memory" or the URL of a Redis or Valkey server that processes share (`redis://…`, `rediss://…`,
+    `unix://…`, `redis+cluster://…`). There names begin with `prefix`, which is to be another for each application;
+    another `version` finds nothing of the one before; `codec` writes and reads results that are no plain data.
+
     Raises `RemedyError` for options that cannot work, for generators, and at a call for an argument that no key can be
     made of.
     """
@@ -56,11 +67,20 @@ def cached(
         early_refresh=early_refresh,
         negative_ttl=negative_ttl,
         tags=tags if tags is None or callable(tags) or isinstance(tags, str) else tuple(tags),
+        backend=backend,
+        prefix=prefix,
+        version=version,
+        codec=codec,
     )
 
     def decorate(function: Callable[P, R]) -> CachedFunction[P, R]:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise RemedyError(f"cached: {function.__qualname__} is a generator, which can be read only once")
+        if backend != "memory":
+            from microdelay.remedy.cache_shared import SharedCoroutine, SharedFunction
+
+            form: Any = SharedCoroutine if inspect.iscoroutinefunction(function) else SharedFunction
+            return cast("CachedFunction[P, R]", form(function, options))
         if inspect.iscoroutinefunction(function):
             return cast("CachedFunction[P, R]", CachedCoroutine(function, options))
         return CachedFunction(function, options)

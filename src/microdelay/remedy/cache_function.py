@@ -116,6 +116,18 @@ class CachedFunction(Generic[P, R_co]):
             self._flights.drop_all()
             self._sieve.clear()
 
+    async def invalidate_async(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """`invalidate` for a task, which is not held up where the results are kept elsewhere."""
+        return self.invalidate(*args, **kwargs)
+
+    async def invalidate_tags_async(self, *tags: str) -> int:
+        """`invalidate_tags` for a task."""
+        return self.invalidate_tags(*tags)
+
+    async def clear_async(self) -> None:
+        """`clear` for a task."""
+        self.clear()
+
     def stats(self) -> CacheStats:
         """What it did so far."""
         sieve = self._sieve
