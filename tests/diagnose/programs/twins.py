@@ -530,6 +530,21 @@ class dependent_to_thread:
         return one, two
 
 
+class dependent_partial_in_thread:
+    def look(self, found, n):
+        found.append(len(get(f"/one/{n}")["next"]))
+        return True
+
+    def use(self, found, n):
+        return get(f"/two/{n}/{found[0]}")
+
+    async def run(self, n):
+        found = []
+        one = await asyncio.to_thread(functools.partial(self.look, found), n)
+        two = await asyncio.to_thread(functools.partial(self.use, found), n)
+        return one, two
+
+
 class dependent_reduce:
     def run(self, n):
         return functools.reduce(lambda text, word: get(f"/next/{word}?t={text}")["next"], ["a", "b", "c"], str(n))

@@ -92,6 +92,9 @@ TAKES_ALL = names("Counter dict extend frozenset gather join list max min set so
 PASSING_ON = names("enumerate iter list reversed sorted tuple zip")
 """Functions that give the elements of what they are given."""
 
+HANDING_ON = {"partial": 0, "run_in_executor": 1, "run_sync": 0, "submit": 0, "to_thread": 0}
+"""Functions that have what they are given called elsewhere: which argument it is; those after it are its own."""
+
 CALLING = names("filter map")
 """Functions that call what they are given."""
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from microdelay.diagnose.dataflow.callees import Reads, called
-from microdelay.diagnose.dataflow.names import PASSING_ON
+from microdelay.diagnose.dataflow.names import HANDING_ON, PASSING_ON
 from microdelay.diagnose.dataflow.source import Body, Module, names_read, parameters, without_await
 from microdelay.diagnose.dataflow.taint import ANY_ITEM, Link, Mark, Path, path_of
 
@@ -80,12 +80,25 @@ def given_as(call: ast.AST, left: Left) -> list[Path]:
     """
     if not isinstance(call, ast.Call) or left.function is None:
         return []
+    call = _handed_on(call)
     inner = [each for each in ast.walk(call) if isinstance(each, ast.Call) and each is not call]
     name = getattr(left.function, "name", "")
     if not inner or called(call) == name:
         return _given(call, left, left.function)
     found = [path for each in inner if called(each) == name for path in _given(each, left, left.function)]
     return found or [*_given(call, left, left.function), *((each,) for each in sorted(names_read(call)))]
+
+
+def _handed_on(call: ast.Call) -> ast.Call:
+    """Give the call that is made in another thread, in place of the one that hands it over."""
+    at = HANDING_ON.get(called(call), -1)
+    if at < 0 or len(call.args) <= at:
+        return call
+    function, given = call.args[at], call.args[at + 1 :]
+    if isinstance(function, ast.Call) and called(function) == "partial":
+        part = _handed_on(function)
+        return ast.Call(part.func, [*part.args, *given], [*part.keywords, *call.keywords])
+    return ast.Call(function, given, call.keywords)
 
 
 def _given(call: ast.Call, left: Left, function: Body) -> list[Path]:
