@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from microdelay import BufferedHandler, LogBuffer
 from microdelay.errors import RemedyError
+from microdelay.remedy.sinks import FileSink
 
 NEVER = 3600.0
 
@@ -384,6 +385,45 @@ def worker_has_ended() -> None:
             assert not thread.is_alive()
 
 
+def test_as_many_batches_are_on_their_way_at_once_as_was_asked_for(service):
+    service.gate.clear()
+    buffer = LogBuffer(service.url, batch_size=10, in_flight=3)
+    for number in range(100):
+        buffer.log("step", number=number)
+    service.wait_until(lambda: service.requests == 3)
+    service.gate.set()
+    assert buffer.close(20)
+    assert sorted(record["number"] for record in service.records) == list(range(100))
+    assert service.connections == 3
+    assert buffer.stats().sent == 100
+
+
+def test_one_that_hangs_does_not_hold_up_the_other_batches_on_their_way():
+    leave, seen = threading.Event(), threading.Event()
+    taken: list[int] = []
+
+    def sink(batch: list[dict[str, Any]]) -> None:
+        if batch[0]["number"] == 0:
+            leave.wait(20)
+        taken.extend(record["number"] for record in batch)
+        if len(taken) == 99:
+            seen.set()
+
+    buffer = LogBuffer(sink, batch_size=1, in_flight=2)
+    for number in range(100):
+        buffer.log("step", number=number)
+    assert seen.wait(20)
+    assert buffer.flush(0.01) is False
+    leave.set()
+    assert buffer.close(20)
+    assert taken[-1] == 0
+
+
+def test_a_sink_that_takes_one_batch_at_a_time_is_given_no_more(tmp_path):
+    with pytest.raises(RemedyError, match="FileSink takes one batch at a time"):
+        LogBuffer(FileSink(tmp_path / "log"), in_flight=2)
+
+
 # -- threads, loops, signals
 
 
@@ -631,6 +671,7 @@ def test_a_child_of_multiprocessing_sends_what_it_logged_last(service):
         (print, {"batch_size": 0}),
         (print, {"flush_interval": -1.0}),
         (print, {"max_bytes": 0}),
+        (print, {"in_flight": 0}),
     ],
 )
 def test_what_cannot_work_is_refused_at_once(sink, options):

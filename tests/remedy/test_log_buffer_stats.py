@@ -18,6 +18,8 @@ THREADS, EACH = 3, 400
 class MoodySink:
     """Takes a batch, or does anything else that a sink may do; `taken` are the numbers of records that it took."""
 
+    takes_several_at_once = True
+
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
         self.taken: list[bytes] = []
@@ -47,15 +49,16 @@ class MoodySink:
         """Nothing is shared."""
 
 
+@pytest.mark.parametrize("in_flight", [1, 3])
 @pytest.mark.parametrize("spool", [False, True], ids=["memory", "spool"])
 @pytest.mark.parametrize("policy", ["drop-newest", "drop-oldest", "drop-debug", "block", "spill"])
-@pytest.mark.parametrize("seed", range(2))
-def test_every_record_is_sent_or_queued_or_lost_for_a_reason(tmp_path, seed, policy, spool):
+def test_every_record_is_sent_or_queued_or_lost_for_a_reason(tmp_path, policy, spool, in_flight):
     spool = spool or policy == "spill"
-    sink = MoodySink(seed)
+    sink = MoodySink(in_flight)
     buffer = LogBuffer(
-        sink, batch_size=20, flush_interval=0.001, max_bytes=20_000, max_backoff=0.001, when_full=policy,
-        block_timeout=0.01, spool=tmp_path if spool else None, spool_bytes=20_000, max_record_bytes=500,
+        sink, batch_size=20, flush_interval=0.001, max_bytes=20_000, max_backoff=0.001,
+        when_full=policy, in_flight=in_flight, block_timeout=0.01, spool=tmp_path if spool else None,
+        spool_bytes=20_000, max_record_bytes=500,
     )  # fmt: skip
 
     def work() -> None:

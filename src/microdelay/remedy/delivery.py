@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from time import monotonic
 from typing import Final
@@ -38,7 +39,7 @@ TOO_OLD = "too old"
 
 
 class Delivery:
-    """Sends for one buffer, in one thread at a time. What it counts is read and changed under `lock`."""
+    """Sends for one buffer, in a thread for each of `bells`. What it counts is read and changed under `lock`."""
 
     def __init__(
         self,
@@ -47,12 +48,12 @@ class Delivery:
         backlog: Backlog,
         set_aside: SetAside,
         lock: AbstractContextManager[object],
-        bell: Doorbell,
+        bells: Sequence[Doorbell],
     ) -> None:
         self._sink, self._options, self._backlog, self._set_aside = sink, options, backlog, set_aside
-        self._lock, self._bell = lock, bell
+        self._lock, self._bells = lock, bells
         self._notice = DropNotice(backlog.lost)
-        self._notice_id = ""
+        self._notice_ids: set[str] = set()
         self.sent = self.retried = 0
         self.last_error = ""
         self.abandoned = False
@@ -63,9 +64,10 @@ class Delivery:
     def hurry(self) -> None:
         """Somebody waits: cut a back-off short, but not a pause that the sink asked for."""
         self._urges += 1
-        self._bell.ring()
+        for bell in self._bells:
+            bell.ring()
 
-    def deliver(self, batch: Batch, born: float, deadline: float | None) -> list[Batch]:
+    def deliver(self, batch: Batch, born: float, deadline: float | None, bell: Doorbell) -> list[Batch]:
         """Send it, in pieces where the sink wants that; what is left of it when time is over."""
         todo = [batch]
         attempt = 0
@@ -87,7 +89,7 @@ class Delivery:
                 retry = self._sort_out(batch, error)
                 if retry:
                     todo.append(retry)
-                    if not self._wait_to_retry(str(error), attempt, error.pause_s, deadline):
+                    if not self._wait_to_retry(str(error), attempt, error.pause_s, deadline, bell):
                         break
                 else:
                     attempt = 0
@@ -99,12 +101,13 @@ class Delivery:
                     attempt = MAX_MISTAKES - 1
                     continue
                 asked = error.pause_s if isinstance(error, BusyError) else 0.0
-                if not self._wait_to_retry(problem, attempt, asked, deadline):
+                if not self._wait_to_retry(problem, attempt, asked, deadline, bell):
                     break
             else:
                 self._refusals = 0
                 self._takes = True
                 self._count(batch, None)
+                self._notice_ids.discard(batch.batch_id if self._notice_ids else "")
                 attempt = 0
         return todo[::-1]
 
@@ -129,7 +132,9 @@ class Delivery:
 
     def put_aside(self, batch: Batch, reason: str) -> None:
         """Count the records as refused, and keep them where a file for that is named."""
-        if batch.batch_id == self._notice_id:  # no record of the user's, and telling of it would end in the same way
+        if (
+            self._notice_ids and batch.batch_id in self._notice_ids
+        ):  # no record of the user's, and telling of it would end in the same way
             self._backlog.accepted -= 1
             self._backlog.queued -= 1
             return
@@ -151,14 +156,17 @@ class Delivery:
         text = self._notice.text() if self._takes else None
         if text is not None:
             self._backlog.accepted += 1
-            self._notice_id = self._backlog.batch(self._backlog.put_first(text)).batch_id
+            self._notice_ids.add(self._backlog.batch(self._backlog.put_first(text)).batch_id)
 
-    def _wait_to_retry(self, problem: str, attempt: int, asked_s: float, deadline: float | None) -> bool:
+    def _wait_to_retry(
+        self, problem: str, attempt: int, asked_s: float, deadline: float | None, bell: Doorbell
+    ) -> bool:
         self._takes = False
         self.complain(f"{problem}; trying again")
-        if not self._pause(attempt, asked_s, deadline):
+        if not self._pause(attempt, asked_s, deadline, bell):
             return False
-        self.retried += 1
+        with self._lock:
+            self.retried += 1
         return True
 
     def complain(self, problem: str) -> None:
@@ -179,7 +187,7 @@ class Delivery:
         except BaseException as error:  # a sink that exits or is cancelled has not taken the batch either
             raise RuntimeError(f"the sink raised {type(error).__name__}: {error}") from error
 
-    def _pause(self, attempt: int, asked_s: float, deadline: float | None) -> bool:
+    def _pause(self, attempt: int, asked_s: float, deadline: float | None, bell: Doorbell) -> bool:
         """Wait before the next attempt; somebody's flush() cuts a back-off short, but not a pause the sink asked for.
 
         False when the deadline leaves no time for another attempt.
@@ -190,5 +198,5 @@ class Delivery:
             return False
         urges = self._urges
         while (left := until - monotonic()) > 0 and not self.abandoned and (asked_s or self._urges == urges):
-            self._bell.wait(left)
+            bell.wait(left)
         return True

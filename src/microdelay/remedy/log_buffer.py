@@ -53,6 +53,7 @@ class LogBufferOptions(TypedDict, total=False):
     max_backoff: float
     max_age: float | None
     exit_timeout: float
+    in_flight: int
     headers: Mapping[str, str] | None
 
 
@@ -65,7 +66,9 @@ class LogBuffer:
     the rest goes at the end of the process, which takes at most `exit_timeout` seconds. A record is cut at
     `max_record_bytes`. An attempt takes at most `timeout` seconds; the pauses between attempts grow to `max_backoff`
     seconds; a record that is older than `max_age` seconds (None: never) is given up. `headers` go with every request,
-    e.g. Authorization. Records that the sink refuses are counted, and written to the file `set_aside` if one is named.
+    e.g. Authorization. `in_flight` batches may be on their way at once, each in a thread of its own; more than one
+    gives up the order of batches, and goes with a URL, a function, or a sink that speaks HTTP. Records that the sink
+    refuses are counted, and written to the file `set_aside` if one is named.
 
     At most `max_bytes` wait in memory. `when_full` says what happens then: "drop-newest"; "drop-oldest"; "drop-debug",
     which gives up records of lower level for those of a higher one; "block", which waits up to `block_timeout` seconds
@@ -99,6 +102,7 @@ class LogBuffer:
         max_backoff: float = 30.0,
         max_age: float | None = None,
         exit_timeout: float = 5.0,
+        in_flight: int = 1,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         _require_positive(
@@ -112,6 +116,7 @@ class LogBuffer:
             timeout=timeout,
             max_backoff=max_backoff,
             exit_timeout=exit_timeout,
+            in_flight=in_flight,
         )
         if when_full not in get_args(WhenFull):
             raise RemedyError(f"when_full must be one of {', '.join(get_args(WhenFull))}, not {when_full!r}")
@@ -131,13 +136,17 @@ class LogBuffer:
             max_age=max_age,
             spool_sync=spool_sync,
             exit_timeout=exit_timeout,
+            in_flight=in_flight,
         )
 
         def open_spool(forked: bool) -> Spool | None:
             return None if spool is None else Spool(Path(spool), spool_bytes, max_record_bytes, forked=forked)
 
         kept = SetAside(None if set_aside is None else Path(set_aside), SET_ASIDE_BYTES)
-        self._shipper = Shipper(make_sink(sink, headers), options, open_spool, kept)
+        made = make_sink(sink, headers)
+        if in_flight > 1 and not getattr(made, "takes_several_at_once", False):
+            raise RemedyError(f"in_flight must be 1: {type(made).__name__} takes one batch at a time")
+        self._shipper = Shipper(made, options, open_spool, kept)
         self._inlet = self._shipper.inlet
         # A buffer that nobody holds any more sends what it has, and its thread ends.
         weakref.finalize(self, self._shipper.stop, abandon=False).atexit = False

@@ -1,4 +1,4 @@
-"""One worker thread hands what waits to the sink, batch by batch, until it is told to end."""
+"""A worker thread hands what waits to the sink, batch by batch, until it is told to end; several where asked for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNSENT = "unsent at close"
 
 
 class Shipper:
-    """The queue and its worker. Every method may be called from any thread; `flush` blocks."""
+    """The queue and its workers. Every method may be called from any thread; `flush` blocks."""
 
     def __init__(
         self, sink: Sink, options: ShipperOptions, open_spool: Callable[[bool], Spool | None], set_aside: SetAside
@@ -39,8 +39,8 @@ class Shipper:
         """Everything that a forked child has of its own."""
         options = self._options
         self._lock = threading.RLock()  # re-entrant: a signal handler or a finalizer may log inside put()
-        self._bell = Doorbell()
-        self._worker: threading.Thread | None = None
+        self._bells = [Doorbell() for _ in range(options.in_flight)]
+        self._workers: list[threading.Thread | None] = [None] * options.in_flight
         self._starting = False
         self._draining = threading.Lock()
         self._backlog = Backlog(
@@ -60,7 +60,7 @@ class Shipper:
             block_s=block_s,
         )
         self.put, self.bring_in = self._intake.put, self._intake.bring_in
-        self._delivery = Delivery(self._sink, options, self._backlog, self._set_aside, self._lock, self._bell)
+        self._delivery = Delivery(self._sink, options, self._backlog, self._set_aside, self._lock, self._bells)
         self._waiters: list[tuple[int, Callable[[], None]]] = []
         self._wanted = -1  # chunks up to this turn go without waiting for a full batch
         self._stopping = False
@@ -81,25 +81,36 @@ class Shipper:
 
     def _wake(self) -> None:
         if not process_end.is_ending():
-            self._ensure_worker()
-            self._bell.ring()
+            self._ensure_workers()
+            self._ring()
         else:
             self.flush(process_end.time_left_s(self.exit_timeout))
 
-    def _ensure_worker(self) -> bool:
-        """Whether a worker is there to send; starts it where the interpreter still allows that."""
+    def _ring(self) -> None:
+        for bell in self._bells:
+            bell.ring()
+
+    def _ensure_workers(self) -> bool:
+        """Whether a worker is there to send; starts what is missing where the interpreter still allows that."""
         with self._lock:
-            if self._starting or (self._worker is not None and self._worker.is_alive()):
+            if self._starting:
                 return True
             self._starting = True  # a signal handler that logs may come by while start() waits
-            self._worker = threading.Thread(target=self._work, name="microdelay-log-buffer", daemon=True)
             try:
-                self._worker.start()
-            except RuntimeError:  # at the interpreter's end, or out of threads: flush() sends in its own thread
-                self._worker = None
+                for at, worker in enumerate(self._workers):
+                    if worker is None or not worker.is_alive():
+                        self._workers[at] = self._start_worker(self._bells[at])
             finally:
                 self._starting = False
-            return self._worker is not None
+            return any(self._workers)
+
+    def _start_worker(self, bell: Doorbell) -> threading.Thread | None:
+        worker = threading.Thread(target=self._work, args=(bell,), name="microdelay-log-buffer", daemon=True)
+        try:
+            worker.start()
+        except RuntimeError:  # at the interpreter's end, or out of threads: flush() sends in its own thread
+            return None
+        return worker
 
     def when_settled(self, notify: Callable[[], None]) -> None:
         """Have what is queued now sent at once; `notify()` is called, in any thread, when none of it is left."""
@@ -113,7 +124,7 @@ class Shipper:
         if settled:
             notify()
         else:
-            self._ensure_worker()
+            self._ensure_workers()
             self._delivery.hurry()
 
     def forget_waiter(self, notify: Callable[[], None]) -> None:
@@ -139,7 +150,7 @@ class Shipper:
                 return True
         if inside_sink.is_inside():
             return False  # the sink itself asks: waiting for it would never end
-        if not self._ensure_worker():
+        if not self._ensure_workers():
             return self._drain_here(monotonic() + timeout)
         settled = threading.Event()
         notify = settled.set
@@ -182,10 +193,10 @@ class Shipper:
             self._delivery.abandoned = self._delivery.abandoned or abandon
             self._intake.tell_room()
             if self._backlog.first_turn() is None:
-                if self._worker is None:
+                if not any(self._workers):
                     process_end.forget(self)
                 self._close_spool()
-        self._bell.ring()
+        self._ring()
 
     def _close_spool(self) -> None:
         with self._lock:
@@ -204,17 +215,17 @@ class Shipper:
 
     # -- the worker's side
 
-    def _work(self) -> None:
+    def _work(self, bell: Doorbell) -> None:
         while True:
-            chunk = self._next_chunk()
+            chunk = self._next_chunk(bell)
             if chunk is None:
                 return
             try:
-                self._ship(chunk, None)
+                self._ship(chunk, None, bell)
             except BaseException as error:  # a fault of ours must not end the shipping
                 self._give_up(chunk, f"a fault of the log buffer: {type(error).__name__}: {error}")
 
-    def _next_chunk(self) -> Chunk | None:
+    def _next_chunk(self, bell: Doorbell) -> Chunk | None:
         """Wait until a batch is due and take it; None when it is time to end."""
         while True:
             with self._lock:
@@ -223,8 +234,9 @@ class Shipper:
                 if not chunks:
                     self._intake.shut()
                 if not chunks and self._stopping:
-                    process_end.forget(self)
-                    self._close_spool()
+                    if not self._backlog.in_flight:  # the last of the workers
+                        process_end.forget(self)
+                        self._close_spool()
                     return None
                 due_at = chunks[0].born + self._options.flush_interval if chunks else None
                 if due_at is not None and (self._backlog.is_due() or self._is_urgent() or monotonic() >= due_at):
@@ -232,13 +244,13 @@ class Shipper:
                     if not chunks:
                         self._intake.shut()  # the next record begins a batch, and its time
                     return chunk
-            self._care_for_spool()
-            self._bell.wait(None if due_at is None else due_at - monotonic())
+            self._care_for_spool(bell)
+            bell.wait(None if due_at is None else due_at - monotonic())
 
     def _is_urgent(self) -> bool:
         return self._stopping or self._backlog.chunks[0].turn <= self._wanted
 
-    def _ship(self, chunk: Chunk, deadline: float | None) -> bool:
+    def _ship(self, chunk: Chunk, deadline: float | None, bell: Doorbell) -> bool:
         """Send until the chunk is settled; False, and the rest is queued again, when the deadline came first."""
         if chunk.unread:
             with self._lock:
@@ -247,7 +259,7 @@ class Shipper:
             return True
         with self._lock:
             batch = self._backlog.batch(chunk)
-        left = self._delivery.deliver(batch, chunk.born, deadline) if batch else []
+        left = self._delivery.deliver(batch, chunk.born, deadline, bell) if batch else []
         if self._delivery.abandoned and left:
             if chunk.segment is None:
                 self._intake.lose(UNSENT, sum(map(len, left)))
@@ -263,11 +275,13 @@ class Shipper:
                 self._backlog.settle(chunk)
             self._intake.tell_room()
         self._tell_waiters()
-        self._care_for_spool()
+        self._care_for_spool(bell)
         return True
 
-    def _care_for_spool(self) -> None:
+    def _care_for_spool(self, bell: Doorbell) -> None:
         """Prepare the next file; have the disk take what was written, where that was asked for."""
+        if bell is not self._bells[0]:  # one worker does
+            return
         spool, every_s = self._backlog.spool, self._options.spool_sync
         if spool is None:
             return
@@ -304,7 +318,7 @@ class Shipper:
                     chunk = self._backlog.take()
                 if chunk is None:
                     return True
-                if not self._ship(chunk, deadline):
+                if not self._ship(chunk, deadline, self._bells[0]):
                     return False
         finally:
             self._draining.release()

@@ -21,3 +21,4 @@ class ShipperOptions:
     max_age: float | None
     spool_sync: float | None
     exit_timeout: float
+    in_flight: int

@@ -29,6 +29,8 @@ class DatadogSink:
     Raises `RemedyError` for a URL or an option that cannot work.
     """
 
+    takes_several_at_once = True
+
     def __init__(
         self,
         api_key: str,

@@ -11,6 +11,8 @@ from microdelay.remedy.sinks.sink import Record
 class FunctionSink:
     """A function that takes a list of records."""
 
+    takes_several_at_once = True
+
     def __init__(self, function: Callable[[list[Record]], object]) -> None:
         self._function = function
 

@@ -24,6 +24,8 @@ class HttpSink:
     Raises `RemedyError` for a URL or an option that cannot work.
     """
 
+    takes_several_at_once = True
+
     def __init__(
         self, url: str, *, form: Form = "array", id_field: str | None = None, **options: Unpack[HttpOptions]
     ) -> None:

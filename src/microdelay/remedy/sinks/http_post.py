@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import http.client
 import ssl
+import threading
 from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import suppress
@@ -42,8 +43,16 @@ class HttpOptions(TypedDict, total=False):
     tls: ssl.SSLContext | None
 
 
+class _OfThread(threading.local):
+    """What two threads cannot use at once."""
+
+    def __init__(self, compression: Compression | None) -> None:
+        self.compress = compressor(compression)
+        self.kept: HTTPConnection | None = None
+
+
 class HttpPost:
-    """POSTs bodies to one URL, one at a time, over a connection that is kept."""
+    """POSTs bodies to one URL, over a connection that is kept for each thread."""
 
     def __init__(
         self,
@@ -65,21 +74,22 @@ class HttpPost:
         self._parts = parts
         self._target = path + (f"?{parts.query}" if parts.query else "")
         self._headers = {**_authorization(auth), **(headers or {})}
-        self._compress = compressor(compression)
         if compression:
             self._headers["Content-Encoding"] = compression
         for name, value in self._headers.items():
             _check_header(name, value)
         self._tls = (tls or ssl.create_default_context()) if parts.scheme == "https" else None
         self._proxy = _checked(proxy, "proxy", ("http",)) if proxy else None
-        self._kept: HTTPConnection | None = None
+        self._compression = compression
+        self._own = _OfThread(compression)
 
     def post(self, body: bytes, timeout_s: float, headers: Mapping[str, str]) -> Answer:
         """POST it and read the answer, in at most about `timeout_s` seconds (a name's look-up has its own time)."""
-        if self._compress is not None:
-            body = self._compress(body)
+        own = self._own
+        if own.compress is not None:
+            body = own.compress(body)
         deadline = monotonic() + timeout_s
-        kept, self._kept = self._kept, None  # kept again only if all goes well
+        kept, own.kept = own.kept, None  # kept again only if all goes well
         if kept is None:
             return self._exchange(self._connect(), body, deadline, headers)
         try:
@@ -89,7 +99,7 @@ class HttpPost:
 
     def forget(self) -> None:
         """Let go of the connection without a word on it: the parent still talks over it."""
-        self._kept = None
+        self._own = _OfThread(self._compression)
 
     def _exchange(self, connection: HTTPConnection, body: bytes, deadline: float, headers: Mapping[str, str]) -> Answer:
         connection.timeout = max(deadline - monotonic(), 0.001)
@@ -108,7 +118,7 @@ class HttpPost:
             connection.close()
             raise
         if response.isclosed():
-            self._kept = connection
+            self._own.kept = connection
         else:
             connection.close()
         return Answer(response.status, response.reason, response.headers.get("Retry-After"), reply)

@@ -40,6 +40,8 @@ class OtlpSink:
     Raises `RemedyError` for a URL or an option that cannot work, and for a missing opentelemetry-proto.
     """
 
+    takes_several_at_once = True
+
     def __init__(
         self,
         url: str,

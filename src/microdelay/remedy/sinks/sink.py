@@ -41,7 +41,8 @@ class Sink(Protocol):
     """Takes a batch of encoded records, or raises: the errors above, or any other for "try again".
 
     A record is the UTF-8 text of one JSON object with `time` (unix seconds), `message` and the fields. One batch is on
-    its way at a time.
+    its way at a time, unless the sink has an attribute `takes_several_at_once` that is true: `send` may then be called
+    by several threads.
     """
 
     def send(self, batch: Sequence[bytes], batch_id: str, timeout_s: float) -> None:

@@ -26,6 +26,8 @@ class SplunkSink:
     Raises `RemedyError` for a URL or an option that cannot work.
     """
 
+    takes_several_at_once = True
+
     def __init__(
         self,
         url: str,
