@@ -16,6 +16,7 @@ import weakref
 from typing import Any
 
 import pytest
+import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -456,6 +457,19 @@ def test_it_works_before_inside_between_and_after_event_loops(service):
     buffer.log("after")
     buffer.close()
     assert service.messages == ["before", "first", "second", "after"]
+
+
+def test_it_works_with_uvloop(service):
+    async def main() -> None:
+        async with LogBuffer(service.url, flush_interval=NEVER) as buffer:
+            for number in range(100):
+                buffer.log("step", number=number)
+            assert await buffer.aflush(20)
+            assert buffer.stats().sent == 100
+            buffer.log("last")
+
+    uvloop.run(main())
+    assert service.messages == [*["step"] * 100, "last"]
 
 
 def test_async_with_closes_without_holding_up_the_loop(service):
