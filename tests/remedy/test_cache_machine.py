@@ -14,7 +14,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from microdelay import cached, invalidate_tags
 
 PATIENCE_S = 20
-KEYS = st.sampled_from([0, 1, True, "0", "1", 1.0, None, ("a", 1), ("a", True)])
+KEYS = st.sampled_from([1, True, "1"])
 
 
 def exact(key: object) -> tuple[str, str]:
@@ -203,4 +203,4 @@ class CacheMachine(RuleBasedStateMachine):
 
 
 TestCacheMachine = CacheMachine.TestCase
-TestCacheMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestCacheMachine.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
